@@ -1,0 +1,1 @@
+//! Retries for production Rust.
