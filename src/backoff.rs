@@ -1,0 +1,263 @@
+//! How long to wait: pure arithmetic that is given its random number.
+//!
+//! Everything is in whole nanoseconds in `u64`, which saturates at 584 years.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::settings::Settings;
+
+/// Whole nanoseconds; what is longer than 584 years becomes that.
+pub(crate) const fn nanos(duration: Duration) -> u64 {
+    duration
+        .as_secs()
+        .saturating_mul(1_000_000_000)
+        .saturating_add(duration.subsec_nanos() as u64)
+}
+
+/// The waits of one policy.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Backoff {
+    pub(crate) settings: Settings,
+    pub(crate) own: Option<fn(u32) -> Duration>,
+}
+
+impl Backoff {
+    /// Width of the random part that is put on top of a wait.
+    fn jitter(&self) -> u64 {
+        nanos(self.settings.wait_jitter).min(nanos(self.settings.wait_max))
+    }
+
+    /// The wait after failed attempt `number` before jitter and cap.
+    fn grown(&self, number: u32) -> u64 {
+        if let Some(own) = self.own {
+            return nanos(own(number));
+        }
+        let initial = nanos(self.settings.wait_initial);
+        let times = number.saturating_sub(1);
+        #[allow(
+            clippy::float_cmp,
+            reason = "exactly 2 is the default and can be shifted"
+        )]
+        if self.settings.wait_exp_base == 2.0 {
+            let shifted = initial.checked_shl(times).unwrap_or(0);
+            let fits = times <= initial.leading_zeros();
+            return if fits || initial == 0 {
+                shifted
+            } else {
+                u64::MAX
+            };
+        }
+        // Infinity becomes `u64::MAX`; 0 * infinity is NaN and becomes 0, which is right for an initial wait of zero.
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "float to int casts saturate"
+        )]
+        #[allow(
+            clippy::cast_precision_loss,
+            reason = "2^53 ns are 104 days; beyond them a rounded wait will do"
+        )]
+        {
+            (initial as f64 * self.settings.wait_exp_base.powf(f64::from(times))) as u64
+        }
+    }
+
+    /// The shortest and the longest wait after failed attempt `number`.
+    pub(crate) fn bounds(&self, number: u32) -> (u64, u64) {
+        let max = nanos(self.settings.wait_max);
+        if self.settings.full_jitter {
+            return (0, self.grown(number).min(max));
+        }
+        // The room for the jitter is kept free below the cap, so that it never vanishes there.
+        let jitter = self.jitter();
+        let shortest = self.grown(number).min(max.saturating_sub(jitter));
+        (shortest, shortest.saturating_add(jitter))
+    }
+
+    /// The wait after failed attempt `number`, for a `random` number uniform over all of `u64`.
+    pub(crate) fn wait(&self, number: u32, random: u64) -> Duration {
+        let (shortest, longest) = self.bounds(number);
+        Duration::from_nanos(
+            shortest.saturating_add(scale(random, longest.saturating_sub(shortest))),
+        )
+    }
+
+    /// The wait for a hint of the other side: never shorter, spread by the jitter, not cut by the cap.
+    pub(crate) fn hinted(&self, hint: Duration, random: u64) -> Duration {
+        hint.saturating_add(Duration::from_nanos(scale(random, self.jitter())))
+    }
+}
+
+/// Maps a uniform `random` to a uniform number in `[0, width]` by one widening multiplication.
+fn scale(random: u64, width: u64) -> u64 {
+    let values = u128::from(width).saturating_add(1);
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "random < 2^64, so the quotient is at most width"
+    )]
+    {
+        (u128::from(random).saturating_mul(values) >> 64) as u64
+    }
+}
+
+/// The waits that a policy will make: for each possible retry the shortest and the longest.
+///
+/// Made by [`Retry::schedule`](crate::Retry::schedule). It has one item for each retry that the limit on attempts
+/// allows; the deadline and what a predicate says are not in it. Its `Display` is a table.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use stamina::Retry;
+///
+/// let policy = Retry::on::<()>().attempts(4).wait_jitter(Duration::from_millis(50));
+/// let waits: Vec<_> = policy.schedule().collect();
+///
+/// let ms = Duration::from_millis;
+/// assert_eq!(waits, [(ms(100), ms(150)), (ms(200), ms(250)), (ms(400), ms(450))]);
+/// assert!(policy.schedule().to_string().contains("0.400 s"));
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a schedule does nothing unless it is iterated over or printed"]
+pub struct Schedule {
+    backoff: Backoff,
+    /// The failed attempt that the next item follows.
+    number: u32,
+    /// Retries still to come.
+    left: u32,
+}
+
+impl Schedule {
+    pub(crate) fn new(backoff: Backoff) -> Self {
+        let left = backoff
+            .settings
+            .attempts
+            .map_or(u32::MAX, |attempts| attempts.saturating_sub(1));
+        Self {
+            backoff,
+            number: 1,
+            left,
+        }
+    }
+}
+
+impl Iterator for Schedule {
+    type Item = (Duration, Duration);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.nth(0)
+    }
+
+    fn nth(&mut self, skip: usize) -> Option<Self::Item> {
+        let skip = u32::try_from(skip).unwrap_or(u32::MAX);
+        let Some(left) = self.left.checked_sub(skip).filter(|left| *left > 0) else {
+            self.left = 0;
+            return None;
+        };
+        let number = self.number.saturating_add(skip);
+        self.number = number.saturating_add(1);
+        // Without a limit on attempts the schedule has no end either.
+        if self.backoff.settings.attempts.is_some() {
+            self.left = left.saturating_sub(1);
+        }
+        let (shortest, longest) = self.backoff.bounds(number);
+        Some((
+            Duration::from_nanos(shortest),
+            Duration::from_nanos(longest),
+        ))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+        match self.backoff.settings.attempts {
+            Some(_) => (left, Some(left)),
+            None => (usize::MAX, None),
+        }
+    }
+}
+
+/// Rows that the table shows before it says only how many more there are.
+const ROWS: usize = 20;
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let settings = self.backoff.settings;
+        writeln!(f, "retry   wait at least   at most   begins after")?;
+        let (mut soonest, mut latest) = (Duration::ZERO, Duration::ZERO);
+        for (row, (shortest, longest)) in self.clone().take(ROWS).enumerate() {
+            soonest = soonest.saturating_add(shortest);
+            latest = latest.saturating_add(longest);
+            let retry =
+                u64::from(self.number).saturating_add(u64::try_from(row).unwrap_or(u64::MAX));
+            let late = settings.timeout.is_some_and(|timeout| soonest >= timeout);
+            writeln!(
+                f,
+                "{retry:>5}{:>14.3} s{:>8.3} s   {:.3} to {:.3} s{}",
+                shortest.as_secs_f64(),
+                longest.as_secs_f64(),
+                soonest.as_secs_f64(),
+                latest.as_secs_f64(),
+                if late { "   (past the timeout)" } else { "" },
+            )?;
+        }
+        match (settings.attempts, settings.timeout) {
+            (None, _) => write!(f, "and so on without limit on attempts")?,
+            (Some(attempts), _) => write!(f, "at most {attempts} attempts")?,
+        }
+        match settings.timeout {
+            Some(timeout) => write!(
+                f,
+                ", no retry begins {} s or more after the start",
+                timeout.as_secs_f64()
+            ),
+            None => write!(f, ", no timeout"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Backoff, nanos, scale};
+    use crate::settings::Settings;
+    use std::time::Duration;
+
+    #[test]
+    fn scale_reaches_both_ends_and_nothing_beyond() {
+        for width in [0, 1, 2, 999_999_999, u64::MAX - 1, u64::MAX] {
+            assert_eq!(scale(0, width), 0);
+            assert_eq!(scale(u64::MAX, width), width);
+        }
+        assert_eq!(scale(1 << 63, 9), 5);
+    }
+
+    #[test]
+    fn doubling_by_shift_is_doubling_by_power() {
+        for initial in [0, 1, 3, 100_000_000, u64::MAX / 3, u64::MAX] {
+            let settings = Settings {
+                wait_initial: Duration::from_nanos(initial),
+                ..Settings::DEFAULT
+            };
+            let backoff = Backoff {
+                settings,
+                own: None,
+            };
+            for number in (1..=70).chain([u32::MAX]) {
+                let times = u128::from(number - 1).min(64);
+                let expected = u64::try_from(u128::from(initial) << times).unwrap_or(u64::MAX);
+                assert_eq!(
+                    backoff.grown(number),
+                    expected,
+                    "{initial} ns, attempt {number}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn nanos_saturate() {
+        assert_eq!(nanos(Duration::MAX), u64::MAX);
+        assert_eq!(nanos(Duration::new(1, 5)), 1_000_000_005);
+    }
+}

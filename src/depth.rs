@@ -1,0 +1,67 @@
+//! How many retried operations this thread of control is inside of.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+thread_local! {
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// The number of retried operations that are running around this point; 0 in none.
+pub(crate) fn depth() -> u32 {
+    DEPTH.get()
+}
+
+/// One level, left on drop, so also when the operation panics.
+struct Level;
+
+impl Level {
+    #[inline]
+    fn enter() -> Self {
+        DEPTH.set(DEPTH.get().wrapping_add(1));
+        Self
+    }
+}
+
+impl Drop for Level {
+    #[inline]
+    fn drop(&mut self) {
+        DEPTH.set(DEPTH.get().wrapping_sub(1));
+    }
+}
+
+/// Runs an operation one level deeper.
+#[inline]
+pub(crate) fn deeper<T>(operation: impl FnOnce() -> T) -> T {
+    let _level = Level::enter();
+    operation()
+}
+
+pin_project! {
+    /// A future that is polled one level deeper, on whichever thread that happens.
+    #[derive(Debug)]
+    pub(crate) struct Deeper<Fut> {
+        #[pin]
+        future: Fut,
+    }
+}
+
+impl<Fut> Deeper<Fut> {
+    pub(crate) fn new(future: Fut) -> Self {
+        Self { future }
+    }
+}
+
+impl<Fut: Future> Future for Deeper<Fut> {
+    type Output = Fut::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
+        let future = self.project().future;
+        deeper(|| future.poll(cx))
+    }
+}

@@ -1,0 +1,582 @@
+//! The driver for futures.
+
+use std::fmt::{self, Debug};
+use std::future::Future;
+use std::marker::PhantomData;
+use std::ops::{AsyncFnMut, Deref};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+
+use crate::attempts::Attempts;
+use crate::budget::Token;
+use crate::call::{Report, callable_of};
+use crate::decision::StopReason;
+use crate::depth::Deeper;
+use crate::judge::{ByError, ByOutcome, Origin, Reading, Standing, examine, waited};
+use crate::retry::Retry;
+use crate::timer::{Sleep, Timer};
+
+/// What makes attempts: a closure, or one of this file's wrappers round a closure.
+pub trait Operation {
+    /// An attempt under way.
+    type Attempt: Future;
+    /// What an attempt comes to.
+    type Outcome;
+
+    /// Starts an attempt. `left` tells the time before the policy's deadline.
+    #[doc(hidden)]
+    fn attempt(&mut self, timer: Timer, left: impl FnOnce() -> Option<Duration>) -> Self::Attempt;
+
+    /// What a finished attempt comes to.
+    #[doc(hidden)]
+    fn outcome(&mut self, output: <Self::Attempt as Future>::Output) -> Self::Outcome;
+}
+
+impl<F: FnMut() -> Fut, Fut: Future> Operation for F {
+    type Attempt = Fut;
+    type Outcome = Fut::Output;
+
+    #[inline]
+    fn attempt(&mut self, _: Timer, _: impl FnOnce() -> Option<Duration>) -> Fut {
+        self()
+    }
+
+    #[inline]
+    fn outcome(&mut self, output: Fut::Output) -> Fut::Output {
+        output
+    }
+}
+
+pin_project! {
+    /// A retried operation: the future of [`Retry::call_async`] and its like.
+    ///
+    /// It borrows its policy: keep that in a `static`, a field, or the same `async` block. It is `Send` when its parts
+    /// are. Its time starts at the first poll. Dropping it at any point is safe and leaves nothing behind.
+    ///
+    /// # Panics
+    ///
+    /// If it is polled after completion.
+    #[must_use = "futures do nothing unless you `.await` or poll them"]
+    pub struct RetryFuture<P, O, R>
+    where
+        O: Operation,
+    {
+        policy: P,
+        operation: O,
+        origin: Origin,
+        waited: u64,
+        #[pin]
+        state: State<O::Attempt>,
+        reading: PhantomData<fn() -> R>,
+    }
+}
+
+pin_project! {
+    // The attempt's number lives in the states because there it fits beside the tag.
+    #[project = StateProject]
+    enum State<Fut> {
+        New,
+        Attempting { #[pin] attempt: Deeper<Fut>, number: u32 },
+        Waiting { #[pin] sleep: Sleep, number: u32, token: Option<Token> },
+        Done,
+    }
+}
+
+/// How a future ended.
+struct Ended<T> {
+    outcome: T,
+    attempts: u32,
+    stop_reason: Option<StopReason>,
+}
+
+impl<P, O, R> RetryFuture<P, O, R>
+where
+    O: Operation,
+    R: Reading<O::Outcome>,
+    P: Deref<Target = Retry<R::On>>,
+{
+    fn new(policy: P, operation: O) -> Self {
+        Self {
+            policy,
+            operation,
+            origin: Origin::here(),
+            waited: 0,
+            state: State::New,
+            reading: PhantomData,
+        }
+    }
+
+    /// The loop. `measured`: whether the time is needed although the policy has no use for it.
+    #[inline]
+    fn poll_to_end(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        measured: bool,
+    ) -> Poll<Ended<O::Outcome>> {
+        let mut this = self.project();
+        let plan = &this.policy.plan;
+        loop {
+            let (starting, spent) = match this.state.as_mut().project() {
+                StateProject::New => {
+                    this.origin.start(plan, measured);
+                    (1, None)
+                }
+                StateProject::Waiting {
+                    sleep,
+                    number,
+                    token,
+                } => {
+                    ready!(sleep.poll(cx));
+                    (number.saturating_add(1), token.take())
+                }
+                StateProject::Attempting { attempt, number } => {
+                    let output = ready!(attempt.poll(cx));
+                    let outcome = this.operation.outcome(output);
+                    let attempts = *number;
+                    let first_try = attempts == 1 && R::failure(this.policy, &outcome).is_none();
+                    if first_try && !plan.has_budget() {
+                        this.state.set(State::Done);
+                        return Poll::Ready(Ended {
+                            outcome,
+                            attempts,
+                            stop_reason: None,
+                        });
+                    }
+                    let callable = callable_of::<O>();
+                    let standing = Standing::new(this.origin, attempts, *this.waited, callable);
+                    match examine::<_, R>(this.policy, &standing, &outcome) {
+                        Ok(Some(go)) => {
+                            // The error is not held while waiting.
+                            drop(outcome);
+                            *this.waited = waited(*this.waited, go.wait);
+                            let sleep = plan.timer.sleep(go.wait);
+                            this.state.set(State::Waiting {
+                                sleep,
+                                number: attempts,
+                                token: Some(go.token),
+                            });
+                            continue;
+                        }
+                        ended => {
+                            this.state.set(State::Done);
+                            return Poll::Ready(Ended {
+                                outcome,
+                                attempts,
+                                stop_reason: ended.err(),
+                            });
+                        }
+                    }
+                }
+                StateProject::Done => {
+                    panic!("stamina: a retried future was polled after it had completed")
+                }
+            };
+            let left = || {
+                Standing::new(this.origin, starting, *this.waited, callable_of::<O>()).left(plan)
+            };
+            let attempt = Deeper::new(this.operation.attempt(plan.timer, left));
+            if let Some(token) = spent {
+                token.spend();
+            }
+            this.state.set(State::Attempting {
+                attempt,
+                number: starting,
+            });
+        }
+    }
+}
+
+impl<P, O, R> Future for RetryFuture<P, O, R>
+where
+    O: Operation,
+    R: Reading<O::Outcome>,
+    P: Deref<Target = Retry<R::On>>,
+{
+    type Output = O::Outcome;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O::Outcome> {
+        self.poll_to_end(cx, false).map(|ended| ended.outcome)
+    }
+}
+
+impl<P, O: Operation, R> Debug for RetryFuture<P, O, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::New => "new",
+            State::Attempting { .. } => "attempting",
+            State::Waiting { .. } => "waiting",
+            State::Done => "done",
+        };
+        f.debug_struct("RetryFuture")
+            .field("state", &state)
+            .finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// The future of [`Retry::report_async`].
+    ///
+    /// # Panics
+    ///
+    /// If it is polled after completion.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless you `.await` or poll them"]
+    pub struct ReportFuture<P, O, R>
+    where
+        O: Operation,
+    {
+        #[pin]
+        call: RetryFuture<P, O, R>,
+    }
+}
+
+impl<P, O, R, T, E> Future for ReportFuture<P, O, R>
+where
+    O: Operation<Outcome = Result<T, E>>,
+    R: Reading<Result<T, E>>,
+    P: Deref<Target = Retry<R::On>>,
+{
+    type Output = Report<T, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Report<T, E>> {
+        let mut call = self.project().call;
+        let Ended {
+            outcome,
+            attempts,
+            stop_reason,
+        } = ready!(call.as_mut().poll_to_end(cx, true));
+        let call = call.project();
+        let standing = Standing::new(call.origin, attempts, *call.waited, callable_of::<O>());
+        Poll::Ready(Report {
+            result: outcome,
+            attempts,
+            waited: Duration::from_nanos(*call.waited),
+            elapsed: standing.elapsed(&call.policy.plan),
+            stop_reason,
+        })
+    }
+}
+
+/// The future of a closure made by [`Retry::wrap_async`].
+pub type WrapFuture<E, F, A> = RetryFuture<Arc<Retry<E>>, Wrapped<F, A>, ByError<E>>;
+
+/// A wrapped function with the argument of one call.
+#[derive(Debug)]
+pub struct Wrapped<F, A> {
+    function: Arc<F>,
+    argument: A,
+}
+
+impl<F: Fn(A) -> Fut, A: Clone, Fut: Future> Operation for Wrapped<F, A> {
+    type Attempt = Fut;
+    type Outcome = Fut::Output;
+
+    fn attempt(&mut self, _: Timer, _: impl FnOnce() -> Option<Duration>) -> Fut {
+        (self.function)(self.argument.clone())
+    }
+
+    fn outcome(&mut self, output: Fut::Output) -> Fut::Output {
+        output
+    }
+}
+
+/// An operation whose attempts are cut: see [`RetryFuture::attempt_timeout`].
+#[derive(Debug)]
+pub struct Cut<O, G> {
+    operation: O,
+    timeout: Duration,
+    error: G,
+}
+
+impl<T, E, O, G> Operation for Cut<O, G>
+where
+    O: Operation<Outcome = Result<T, E>>,
+    G: FnMut() -> E,
+{
+    type Attempt = CutAttempt<O::Attempt>;
+    type Outcome = Result<T, E>;
+
+    fn attempt(&mut self, timer: Timer, left: impl FnOnce() -> Option<Duration>) -> Self::Attempt {
+        let left = left();
+        let timeout = left.map_or(self.timeout, |left| left.min(self.timeout));
+        CutAttempt {
+            attempt: self.operation.attempt(timer, || left),
+            timer,
+            timeout,
+            expiry: None,
+        }
+    }
+
+    fn outcome(&mut self, output: Option<<O::Attempt as Future>::Output>) -> Result<T, E> {
+        match output {
+            Some(output) => self.operation.outcome(output),
+            None => Err((self.error)()),
+        }
+    }
+}
+
+pin_project! {
+    /// An attempt that ends with `None` when its time is up.
+    #[derive(Debug)]
+    pub struct CutAttempt<Fut> {
+        #[pin]
+        attempt: Fut,
+        timer: Timer,
+        timeout: Duration,
+        #[pin]
+        expiry: Option<Sleep>,
+    }
+}
+
+impl<Fut: Future> Future for CutAttempt<Fut> {
+    type Output = Option<Fut::Output>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let Poll::Ready(output) = this.attempt.poll(cx) {
+            return Poll::Ready(Some(output));
+        }
+        // Only an attempt that has to be waited for needs a timer.
+        if this.expiry.is_none() {
+            this.expiry.set(Some(this.timer.sleep(*this.timeout)));
+        }
+        match this.expiry.as_pin_mut() {
+            Some(expiry) => expiry.poll(cx).map(|()| None),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<P, O: Operation, R> RetryFuture<P, O, R> {
+    /// Cuts each attempt at `timeout` or at the policy's deadline, whichever is first, and takes it as failed with
+    /// `error()`. The attempt's future is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stamina::{Retry, Timer};
+    /// use stamina::testing::VirtualClock;
+    ///
+    /// static CLOCK: VirtualClock = VirtualClock::new();
+    /// let policy = Retry::on::<&str>().attempts(2).timer(Timer::custom(&CLOCK));
+    ///
+    /// let hangs = || std::future::pending::<Result<(), &str>>();
+    /// let call = policy.call_async(hangs).attempt_timeout(Duration::from_secs(3), || "too slow");
+    ///
+    /// # futures::executor::block_on(async {
+    /// assert_eq!(call.await, Err("too slow"));
+    /// # });
+    /// ```
+    pub fn attempt_timeout<T, E, G>(
+        self,
+        timeout: Duration,
+        error: G,
+    ) -> RetryFuture<P, Cut<O, G>, R>
+    where
+        O: Operation<Outcome = Result<T, E>>,
+        R: Reading<Result<T, E>>,
+        P: Deref<Target = Retry<R::On>>,
+        G: FnMut() -> E,
+    {
+        // Not polled yet: a pinned future can't be moved here. So there is only the beginning to take over.
+        let Self {
+            policy,
+            operation,
+            origin,
+            ..
+        } = self;
+        let operation = Cut {
+            operation,
+            timeout,
+            error,
+        };
+        RetryFuture {
+            policy,
+            operation,
+            origin,
+            waited: 0,
+            state: State::New,
+            reading: PhantomData,
+        }
+    }
+}
+
+impl<E: Debug> Retry<E> {
+    /// Runs an async `operation` until it succeeds or the policy says that it is enough.
+    ///
+    /// Works on every executor, and nothing needs to be set up. The closure makes a new future for each attempt. To
+    /// lend it `&mut` state, use [`call_async_with`](Self::call_async_with) or a code block ([`start`](Self::start)).
+    ///
+    /// # Errors
+    ///
+    /// The last error, unchanged, when it is not to be retried or a limit is reached.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use stamina::Retry;
+    ///
+    /// async fn fetch(id: u32) -> Result<u32, &'static str> {
+    ///     Ok(id * 2)
+    /// }
+    ///
+    /// static POLICY: Retry<&str> = Retry::on::<&str>();
+    ///
+    /// # futures::executor::block_on(async {
+    /// assert_eq!(POLICY.call_async(|| fetch(4)).await, Ok(8));
+    /// # });
+    /// ```
+    #[inline]
+    pub fn call_async<T, F, Fut>(&self, operation: F) -> RetryFuture<&Self, F, ByError<E>>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        RetryFuture::new(self, operation)
+    }
+
+    /// [`call_async`](Self::call_async) that also tells what the call took and why it ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use stamina::Retry;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let report = Retry::on::<&str>().report_async(|| async { Ok(5) }).await;
+    /// assert_eq!((report.result, report.attempts), (Ok(5), 1));
+    /// # });
+    /// ```
+    pub fn report_async<T, F, Fut>(&self, operation: F) -> ReportFuture<&Self, F, ByError<E>>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        ReportFuture {
+            call: RetryFuture::new(self, operation),
+        }
+    }
+
+    /// [`call_async`](Self::call_async) with `&mut` state that every attempt may use.
+    ///
+    /// It can be spawned where the closure owns what it captures and `C` holds no references, which is a limit of
+    /// today's compiler; elsewhere use a code block ([`start`](Self::start)).
+    ///
+    /// # Errors
+    ///
+    /// As [`call_async`](Self::call_async).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use stamina::Retry;
+    ///
+    /// # let _testing = stamina::testing::scoped(stamina::testing::Testing::attempts(5));
+    /// # futures::executor::block_on(async {
+    /// let mut log = Vec::new();
+    /// let result = Retry::on::<&str>()
+    ///     .call_async_with(&mut log, async |log| {
+    ///         log.push("attempt");
+    ///         if log.len() < 3 { Err("down") } else { Ok(log.len()) }
+    ///     })
+    ///     .await;
+    /// assert_eq!(result, Ok(3));
+    /// # });
+    /// ```
+    pub fn call_async_with<C, T, F>(
+        &self,
+        context: &mut C,
+        mut operation: F,
+    ) -> impl Future<Output = Result<T, E>>
+    where
+        F: AsyncFnMut(&mut C) -> Result<T, E>,
+    {
+        let mut attempts = Attempts::waiting_to_start(self, callable_of::<F>());
+        async move {
+            attempts.start_clock();
+            loop {
+                match Deeper::new(operation(context)).await {
+                    Ok(value) => return Ok(attempts.succeed(value)),
+                    Err(error) => attempts.again_async(error).await?,
+                }
+            }
+        }
+    }
+
+    /// The decorator for async functions: a closure of the same shape that retries. It keeps a clone of this policy,
+    /// so its futures borrow nothing.
+    ///
+    /// The argument is cloned for each attempt; several go into a tuple.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use stamina::Retry;
+    ///
+    /// async fn fetch(id: u32) -> Result<u32, &'static str> {
+    ///     Ok(id * 2)
+    /// }
+    ///
+    /// let fetch = Retry::on::<&str>().wrap_async(fetch);
+    /// # futures::executor::block_on(async {
+    /// assert_eq!(fetch(4).await, Ok(8));
+    /// # });
+    /// ```
+    pub fn wrap_async<A, T, F, Fut>(
+        &self,
+        operation: F,
+    ) -> impl Fn(A) -> WrapFuture<E, F, A> + use<E, A, T, F, Fut>
+    where
+        A: Clone,
+        F: Fn(A) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let (policy, function) = (Arc::new(self.clone()), Arc::new(operation));
+        move |argument| {
+            RetryFuture::new(
+                Arc::clone(&policy),
+                Wrapped {
+                    function: Arc::clone(&function),
+                    argument,
+                },
+            )
+        }
+    }
+}
+
+impl<T: Debug, E: Debug> Retry<Result<T, E>> {
+    /// [`call_outcome`](Self::call_outcome) for async operations.
+    ///
+    /// # Errors
+    ///
+    /// The last outcome, if that is an error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use stamina::Retry;
+    ///
+    /// # let _testing = stamina::testing::scoped(stamina::testing::Testing::attempts(5));
+    /// # futures::executor::block_on(async {
+    /// let mut ready = [false, false, true].into_iter();
+    /// let outcome = Retry::on::<Result<bool, String>>()
+    ///     .when(|outcome| *outcome != Ok(true))
+    ///     .call_outcome_async(|| std::future::ready(Ok(ready.next().unwrap())))
+    ///     .await;
+    /// assert_eq!(outcome, Ok(true));
+    /// # });
+    /// ```
+    pub fn call_outcome_async<F, Fut>(&self, operation: F) -> RetryFuture<&Self, F, ByOutcome<T, E>>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        RetryFuture::new(self, operation)
+    }
+}

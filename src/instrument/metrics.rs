@@ -1,0 +1,114 @@
+//! The facade `metrics`.
+
+use metrics::{
+    Recorder, SharedString, Unit, counter, describe_counter, describe_histogram, histogram,
+    with_recorder,
+};
+
+use super::{GaveUp, Hook, Recovered, RetryDetails};
+
+const RETRIES: &str = "stamina_retries_total";
+const GAVE_UP: &str = "stamina_gave_up_total";
+const RECOVERED: &str = "stamina_recovered_total";
+const WAIT: &str = "stamina_wait_seconds";
+
+/// Counts through the facade `metrics`, for whichever recorder the program installs.
+///
+/// | metric | kind | labels |
+/// |---|---|---|
+/// | `stamina_retries_total` | counter | `callable`, `retry_num`, `error_type` |
+/// | `stamina_gave_up_total` | counter | `callable`, `reason`, `error_type` |
+/// | `stamina_recovered_total` | counter | `callable` |
+/// | `stamina_wait_seconds` | histogram | `callable` |
+///
+/// `retry_num` is one of `1` to `20` and `>20`, so that the number of series is bounded.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use stamina::instrument::{self, Hook, MetricsHook};
+///
+/// // Only metrics, no log.
+/// instrument::set_hooks([Arc::new(MetricsHook) as Arc<dyn Hook>]);
+/// # instrument::reset_hooks();
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct MetricsHook;
+
+/// Registers the help text and the unit of each metric with the recorder that is installed.
+///
+/// Call it once, after the recorder was installed; without a recorder it does nothing.
+///
+/// # Examples
+///
+/// ```
+/// stamina::instrument::describe_metrics();
+/// ```
+pub fn describe_metrics() {
+    describe_counter!(RETRIES, Unit::Count, "Retries scheduled.");
+    describe_counter!(
+        GAVE_UP,
+        Unit::Count,
+        "Calls that ended with a retryable error because of a limit."
+    );
+    describe_counter!(
+        RECOVERED,
+        Unit::Count,
+        "Calls that succeeded after at least one retry."
+    );
+    describe_histogram!(WAIT, Unit::Seconds, "Time waited before a retry.");
+}
+
+/// Whether a recorder is installed: without one, making the labels would cost several times what a retry does.
+pub(super) fn listens() -> bool {
+    with_recorder(|recorder| !is_noop(recorder))
+}
+
+/// Whether this is the recorder that stands in where none is installed.
+///
+/// The facade doesn't say, but its stand-in is a static without a size. A global recorder without one is not taken for
+/// it: it was boxed, so its address is the dangling one. Only a recorder without a size that is installed for a single
+/// thread goes unnoticed.
+fn is_noop(recorder: &dyn Recorder) -> bool {
+    let address = std::ptr::from_ref(recorder).cast::<()>().addr();
+    size_of_val(recorder) == 0 && address != align_of_val(recorder)
+}
+
+/// The label for a retry's number.
+fn retry_label(retry_num: u32) -> &'static str {
+    const LABELS: [&str; 20] = [
+        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16",
+        "17", "18", "19", "20",
+    ];
+    let index = usize::try_from(retry_num.saturating_sub(1)).unwrap_or(usize::MAX);
+    LABELS.get(index).copied().unwrap_or(">20")
+}
+
+impl Hook for MetricsHook {
+    fn retry_scheduled(&self, details: &RetryDetails<'_>) {
+        let callable = SharedString::from(details.name.clone());
+        counter!(
+            RETRIES,
+            "callable" => callable.clone(),
+            "retry_num" => retry_label(details.retry_num),
+            "error_type" => details.error_type,
+        )
+        .increment(1);
+        histogram!(WAIT, "callable" => callable).record(details.wait_for.as_secs_f64());
+    }
+
+    fn gave_up(&self, details: &GaveUp<'_>) {
+        counter!(
+            GAVE_UP,
+            "callable" => SharedString::from(details.name.clone()),
+            "reason" => details.reason.as_str(),
+            "error_type" => details.error_type,
+        )
+        .increment(1);
+    }
+
+    fn recovered(&self, details: &Recovered<'_>) {
+        counter!(RECOVERED, "callable" => SharedString::from(details.name.clone())).increment(1);
+    }
+}

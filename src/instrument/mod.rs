@@ -1,0 +1,474 @@
+//! What a call tells about its retries: details, hooks, and who is told.
+//!
+//! Three events are told: a retry is scheduled (before its wait), a call gave up on a retryable error because of a
+//! limit, a call recovered after at least one retry. A first-try success and a permanent error cost and emit nothing.
+//!
+//! Out of the box [`LogHook`] and [`MetricsHook`] listen (features `log` and `metrics`, both on by default); they emit
+//! through the facades `log` and `metrics` and never install anything. [`set_hooks`] replaces them for the process,
+//! [`scoped_hooks`] for one thread, [`Retry::on_retry`](crate::Retry::on_retry) adds one to a policy.
+//!
+//! A hook that panics is contained: the call goes on as if the hook had returned, and the other hooks are told.
+
+use std::borrow::Cow;
+use std::fmt::Debug;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use crate::decision::StopReason;
+use crate::scope::{Scopes, any_unusual, leave_default, return_to_default};
+
+#[cfg(feature = "log")]
+mod log;
+#[cfg(feature = "metrics")]
+mod metrics;
+
+#[cfg(feature = "log")]
+pub use self::log::LogHook;
+#[cfg(feature = "metrics")]
+pub use self::metrics::{MetricsHook, describe_metrics};
+
+/// A retry that is about to be waited for.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct RetryDetails<'a> {
+    /// What is retried: the policy's name, else the path of the operation, else `file:line` of [`start`](crate::Retry::start).
+    pub callable: &'a str,
+    /// The retry's number; 1 is the first.
+    pub retry_num: u32,
+    /// The wait that comes now.
+    pub wait_for: Duration,
+    /// All waits before this one.
+    pub waited_so_far: Duration,
+    /// Time since the start of the call; without a timeout and a budget no clock is read and this is `waited_so_far`.
+    pub elapsed: Duration,
+    /// The error that is retried.
+    pub caused_by: &'a dyn Debug,
+    /// The name of the error's type.
+    pub error_type: &'static str,
+    /// How many retried operations this call is inside of; 0 is the outermost call.
+    pub depth: u32,
+    /// `callable` before it was borrowed: mostly a static, which a metric need not copy.
+    #[cfg_attr(
+        not(feature = "metrics"),
+        allow(dead_code, reason = "only metrics look at it")
+    )]
+    name: &'a Cow<'static, str>,
+}
+
+/// A call that ends with a retryable error because of a limit.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct GaveUp<'a> {
+    /// What was retried, as in [`RetryDetails`].
+    pub callable: &'a str,
+    /// Attempts made, the first included.
+    pub attempts: u32,
+    /// The limit.
+    pub reason: StopReason,
+    /// All waits.
+    pub waited_so_far: Duration,
+    /// Time since the start of the call, as in [`RetryDetails`].
+    pub elapsed: Duration,
+    /// The error that the caller gets.
+    pub caused_by: &'a dyn Debug,
+    /// The name of the error's type.
+    pub error_type: &'static str,
+    /// How many retried operations this call is inside of; 0 is the outermost call.
+    pub depth: u32,
+    /// `callable` before it was borrowed: mostly a static, which a metric need not copy.
+    #[cfg_attr(
+        not(feature = "metrics"),
+        allow(dead_code, reason = "only metrics look at it")
+    )]
+    name: &'a Cow<'static, str>,
+}
+
+/// A call that succeeded after at least one retry.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Recovered<'a> {
+    /// What was retried, as in [`RetryDetails`].
+    pub callable: &'a str,
+    /// Attempts made, the first included.
+    pub attempts: u32,
+    /// All waits.
+    pub waited_so_far: Duration,
+    /// Time since the start of the call, as in [`RetryDetails`].
+    pub elapsed: Duration,
+    /// `callable` before it was borrowed: mostly a static, which a metric need not copy.
+    #[cfg_attr(
+        not(feature = "metrics"),
+        allow(dead_code, reason = "only metrics look at it")
+    )]
+    name: &'a Cow<'static, str>,
+}
+
+/// Is told what happens to calls.
+///
+/// Each method has an empty default. A hook runs on the caller's thread, before the wait: keep it short and don't
+/// block. A panic in it is contained, so assert on what it saw, not in it.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::{Arc, Mutex};
+/// use stamina::instrument::{self, Hook, RetryDetails};
+/// use stamina::{Retry, testing};
+///
+/// #[derive(Default)]
+/// struct Seen(Mutex<Vec<u32>>);
+///
+/// impl Hook for Seen {
+///     fn retry_scheduled(&self, details: &RetryDetails<'_>) {
+///         self.0.lock().unwrap().push(details.retry_num);
+///     }
+/// }
+///
+/// let seen = Arc::new(Seen::default());
+/// let _hooks = instrument::scoped_hooks([seen.clone() as Arc<dyn Hook>]);
+/// let _testing = testing::scoped(testing::Testing::attempts(3));
+///
+/// let _ = Retry::on::<&str>().call(|| Err::<(), _>("down"));
+/// assert_eq!(*seen.0.lock().unwrap(), [1, 2]);
+/// ```
+pub trait Hook: Send + Sync {
+    /// A retry was decided on; its wait begins now.
+    fn retry_scheduled(&self, details: &RetryDetails<'_>) {
+        let _ = details;
+    }
+
+    /// A retryable error is handed to the caller because of a limit.
+    fn gave_up(&self, details: &GaveUp<'_>) {
+        let _ = details;
+    }
+
+    /// A call succeeded after at least one retry.
+    fn recovered(&self, details: &Recovered<'_>) {
+        let _ = details;
+    }
+}
+
+/// A list of hooks.
+pub(crate) type Hooks = Arc<[Arc<dyn Hook>]>;
+
+/// A policy's own hook.
+pub(crate) type OnRetry = dyn Fn(&RetryDetails<'_>) + Send + Sync;
+
+/// The default hooks.
+static DEFAULTS: &[&dyn Hook] = &[
+    #[cfg(feature = "log")]
+    &LogHook,
+    #[cfg(feature = "metrics")]
+    &MetricsHook,
+];
+
+/// The process-wide hooks; `None` stands for the default ones.
+static HOOKS: RwLock<Option<Hooks>> = RwLock::new(None);
+
+thread_local! {
+    static SCOPED: Scopes<Hooks> = const { Scopes::new() };
+}
+
+fn replace_hooks(hooks: Option<Hooks>) {
+    let mut current = HOOKS.write().unwrap_or_else(PoisonError::into_inner);
+    match (current.is_some(), hooks.is_some()) {
+        (false, true) => leave_default(),
+        (true, false) => return_to_default(),
+        _ => {}
+    }
+    let replaced = std::mem::replace(&mut *current, hooks);
+    drop(current);
+    // Only now, without the lock: the last reference to a hook may go with it, and its drop may come here.
+    drop(replaced);
+}
+
+/// Replaces the hooks of the process, the default ones included. An empty list switches telemetry off.
+///
+/// # Examples
+///
+/// ```
+/// use stamina::instrument;
+///
+/// instrument::set_hooks([]);
+/// assert!(instrument::hooks().is_empty());
+/// instrument::reset_hooks();
+/// assert!(!instrument::hooks().is_empty());
+/// ```
+pub fn set_hooks(hooks: impl IntoIterator<Item = Arc<dyn Hook>>) {
+    replace_hooks(Some(hooks.into_iter().collect()));
+}
+
+/// Goes back to the default hooks of the process.
+///
+/// # Examples
+///
+/// ```
+/// stamina::instrument::reset_hooks();
+/// ```
+pub fn reset_hooks() {
+    replace_hooks(None);
+}
+
+/// The hooks that a call made on this thread now would tell.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use stamina::instrument::{self, Hook};
+///
+/// struct Mine;
+/// impl Hook for Mine {}
+///
+/// // Mine, beside those that were there.
+/// let mut hooks = instrument::hooks();
+/// hooks.push(Arc::new(Mine));
+/// let _guard = instrument::scoped_hooks(hooks);
+/// ```
+#[must_use]
+pub fn hooks() -> Vec<Arc<dyn Hook>> {
+    match in_force() {
+        Some(hooks) => hooks.to_vec(),
+        None => vec![
+            #[cfg(feature = "log")]
+            Arc::new(LogHook),
+            #[cfg(feature = "metrics")]
+            Arc::new(MetricsHook),
+        ],
+    }
+}
+
+/// The hooks of this thread's innermost scope, if there is one.
+pub(crate) fn scoped_now() -> Option<Hooks> {
+    SCOPED.try_with(Scopes::innermost).ok().flatten()
+}
+
+fn process_hooks() -> Option<Hooks> {
+    HOOKS.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+fn in_force() -> Option<Hooks> {
+    if any_unusual() {
+        scoped_now().or_else(process_hooks)
+    } else {
+        None
+    }
+}
+
+/// Keeps hooks in force on this thread until it is dropped. Made by [`scoped_hooks`].
+#[must_use = "the scope ends when this is dropped, so `let _ = ..` ends it at once: use `let _guard = ..`"]
+#[derive(Debug)]
+pub struct HookScope {
+    number: usize,
+    /// A scope belongs to its thread.
+    not_send: PhantomData<*const ()>,
+}
+
+impl Drop for HookScope {
+    fn drop(&mut self) {
+        // While the thread ends its scopes may be gone already.
+        let _ = SCOPED.try_with(|scoped| scoped.leave(self.number));
+    }
+}
+
+/// Replaces the hooks for calls that are made on this thread, until the guard is dropped; an empty list mutes.
+///
+/// Scopes nest, the innermost wins, and a future that is made in a scope keeps its hooks. A policy's own hook
+/// ([`Retry::on_retry`](crate::Retry::on_retry)) runs all the same.
+///
+/// # Examples
+///
+/// ```
+/// use stamina::instrument;
+///
+/// let _quiet = instrument::scoped_hooks([]);
+/// assert!(instrument::hooks().is_empty());
+/// ```
+pub fn scoped_hooks(hooks: impl IntoIterator<Item = Arc<dyn Hook>>) -> HookScope {
+    let hooks: Hooks = hooks.into_iter().collect();
+    HookScope {
+        number: SCOPED.with(|scoped| scoped.enter(hooks)),
+        not_send: PhantomData,
+    }
+}
+
+/// What telemetry calls an operation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Callable {
+    Named(&'static str),
+    /// The type name of the operation.
+    Type(&'static str),
+    /// Where a code block starts.
+    Place(&'static Location<'static>),
+}
+
+impl Callable {
+    fn name(self) -> Cow<'static, str> {
+        match self {
+            Self::Named(name) => name.into(),
+            Self::Type(mut path) => {
+                while let Some(outer) = path.strip_suffix("::{{closure}}") {
+                    path = outer;
+                }
+                path.into()
+            }
+            Self::Place(place) => format!("{}:{}", place.file(), place.line()).into(),
+        }
+    }
+}
+
+/// What the three events have in common.
+#[derive(Clone, Copy)]
+pub(crate) struct Event<'a> {
+    pub(crate) callable: Callable,
+    /// Attempts made so far.
+    pub(crate) attempts: u32,
+    pub(crate) waited_so_far: Duration,
+    pub(crate) elapsed: Duration,
+    /// The hooks of the scope that the call was made in.
+    pub(crate) scoped: Option<&'a Hooks>,
+}
+
+/// The error that an event is about.
+#[derive(Clone, Copy)]
+pub(crate) struct Cause<'a> {
+    pub(crate) error: &'a dyn Debug,
+    pub(crate) error_type: &'static str,
+    pub(crate) depth: u32,
+}
+
+/// Who is to be told.
+enum Audience<'a> {
+    Defaults,
+    Scoped(&'a Hooks),
+    Process(Hooks),
+}
+
+impl Audience<'_> {
+    /// The audience of a call, or nobody.
+    fn of(scoped: Option<&Hooks>, warn: bool) -> Option<Audience<'_>> {
+        if let Some(hooks) = scoped {
+            return (!hooks.is_empty()).then_some(Audience::Scoped(hooks));
+        }
+        if any_unusual() {
+            if let Some(hooks) = process_hooks() {
+                return (!hooks.is_empty()).then_some(Audience::Process(hooks));
+            }
+        }
+        defaults_listen(warn).then_some(Audience::Defaults)
+    }
+
+    fn tell(&self, tell: impl Fn(&dyn Hook)) {
+        let contained = |hook: &dyn Hook| contain(|| tell(hook));
+        match self {
+            Self::Defaults => DEFAULTS.iter().for_each(|hook| contained(*hook)),
+            Self::Scoped(hooks) => hooks.iter().for_each(|hook| contained(&**hook)),
+            Self::Process(hooks) => hooks.iter().for_each(|hook| contained(&**hook)),
+        }
+    }
+}
+
+/// Whether a default hook would do anything, so that the details need not be put together when none would.
+#[cfg_attr(
+    not(feature = "log"),
+    allow(unused_variables, reason = "only log records have a level")
+)]
+fn defaults_listen(warn: bool) -> bool {
+    #[cfg(feature = "log")]
+    if log::listens(warn) {
+        return true;
+    }
+    #[cfg(feature = "metrics")]
+    if metrics::listens() {
+        return true;
+    }
+    false
+}
+
+/// Telemetry must neither take down the call that it watches nor lose its error.
+fn contain(hook: impl FnOnce()) {
+    // The panic's message has been printed by the process's panic hook; there is nobody else to tell.
+    let _ = catch_unwind(AssertUnwindSafe(hook));
+}
+
+/// Tells that a retry is scheduled.
+#[inline]
+pub(crate) fn retry_scheduled(
+    event: Event<'_>,
+    wait_for: Duration,
+    cause: Cause<'_>,
+    own: Option<&OnRetry>,
+) {
+    let audience = Audience::of(event.scoped, true);
+    if audience.is_some() || own.is_some() {
+        tell_retry_scheduled(event, wait_for, cause, own, audience);
+    }
+}
+
+#[cold]
+fn tell_retry_scheduled(
+    event: Event<'_>,
+    wait_for: Duration,
+    cause: Cause<'_>,
+    own: Option<&OnRetry>,
+    audience: Option<Audience<'_>>,
+) {
+    let name = event.callable.name();
+    let details = RetryDetails {
+        callable: &name,
+        retry_num: event.attempts,
+        wait_for,
+        waited_so_far: event.waited_so_far,
+        elapsed: event.elapsed,
+        caused_by: cause.error,
+        error_type: cause.error_type,
+        depth: cause.depth,
+        name: &name,
+    };
+    if let Some(own) = own {
+        contain(|| own(&details));
+    }
+    if let Some(audience) = audience {
+        audience.tell(|hook| hook.retry_scheduled(&details));
+    }
+}
+
+/// Tells that a call gave up.
+#[cold]
+pub(crate) fn gave_up(event: Event<'_>, reason: StopReason, cause: Cause<'_>) {
+    let Some(audience) = Audience::of(event.scoped, true) else {
+        return;
+    };
+    let name = event.callable.name();
+    let details = GaveUp {
+        callable: &name,
+        attempts: event.attempts,
+        reason,
+        waited_so_far: event.waited_so_far,
+        elapsed: event.elapsed,
+        caused_by: cause.error,
+        error_type: cause.error_type,
+        depth: cause.depth,
+        name: &name,
+    };
+    audience.tell(|hook| hook.gave_up(&details));
+}
+
+/// Tells that a call recovered.
+#[cold]
+pub(crate) fn recovered(event: Event<'_>) {
+    let Some(audience) = Audience::of(event.scoped, false) else {
+        return;
+    };
+    let name = event.callable.name();
+    let details = Recovered {
+        callable: &name,
+        attempts: event.attempts,
+        waited_so_far: event.waited_so_far,
+        elapsed: event.elapsed,
+        name: &name,
+    };
+    audience.tell(|hook| hook.recovered(&details));
+}

@@ -1,0 +1,65 @@
+//! What is switched for one thread only, and the one flag that keeps all switches off the fast path.
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How many process-wide switches and scopes are away from their defaults.
+///
+/// A call reads this once; at zero, which is how production runs, it looks no further. Relaxed is enough: whoever
+/// switches and whoever calls are ordered by the program, or they race and either answer is right.
+static UNUSUAL: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether any switch of the process or scope of any thread is away from its default.
+#[inline]
+pub(crate) fn any_unusual() -> bool {
+    UNUSUAL.load(Ordering::Relaxed) != 0
+}
+
+/// Notes that something has left its default.
+pub(crate) fn leave_default() {
+    UNUSUAL.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Notes that something is back at its default.
+pub(crate) fn return_to_default() {
+    UNUSUAL.fetch_sub(1, Ordering::Relaxed);
+}
+
+/// The nested scopes of one thread, the innermost last.
+#[derive(Debug)]
+pub(crate) struct Scopes<T> {
+    entered: RefCell<Vec<(usize, T)>>,
+}
+
+impl<T: Clone> Scopes<T> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            entered: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// Enters a scope; the number is for leaving it.
+    pub(crate) fn enter(&self, value: T) -> usize {
+        leave_default();
+        let mut entered = self.entered.borrow_mut();
+        let number = entered.last().map_or(0, |(last, _)| last.saturating_add(1));
+        entered.push((number, value));
+        number
+    }
+
+    /// Leaves a scope. Guards may be dropped in any order: those entered later stay in force.
+    pub(crate) fn leave(&self, number: usize) {
+        let mut entered = self.entered.borrow_mut();
+        let at = entered.iter().position(|(entered, _)| *entered == number);
+        let left = at.map(|at| entered.remove(at));
+        drop(entered);
+        if left.is_some() {
+            return_to_default();
+        }
+        // `left` is dropped only here: it may hold hooks, whose own drop may use scopes.
+    }
+
+    pub(crate) fn innermost(&self) -> Option<T> {
+        self.entered.borrow().last().map(|(_, value)| value.clone())
+    }
+}

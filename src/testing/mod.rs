@@ -1,0 +1,24 @@
+//! Switches and clocks for tests.
+//!
+//! Rust's tests run in threads of one process, so each switch comes twice: for the process ([`set_testing`],
+//! [`set_active`](crate::set_active)) and, better, for a scope of one thread ([`scoped`], [`inactive`], [`normal`]).
+//!
+//! # Examples
+//!
+//! ```
+//! use stamina::Retry;
+//! use stamina::testing::{self, Testing};
+//!
+//! fn code_under_test() -> Result<(), &'static str> {
+//!     Retry::on().call(|| Err("down"))
+//! }
+//!
+//! // Three attempts instead of ten, and no waits.
+//! let _guard = testing::scoped(Testing::attempts(3));
+//! assert_eq!(code_under_test(), Err("down"));
+//! ```
+
+mod clock;
+
+pub use self::clock::VirtualClock;
+pub use crate::switch::{Scope, Testing, inactive, is_testing, normal, scoped, set_testing};

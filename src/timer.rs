@@ -1,0 +1,301 @@
+//! Time: the only file that reads a clock or sleeps.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures_timer::Delay;
+use pin_project_lite::pin_project;
+
+#[cfg(feature = "tokio")]
+use tokio::time::Sleep as TokioSleep;
+
+/// Stands in for tokio's sleep where the feature is off; it is never made.
+#[cfg(not(feature = "tokio"))]
+type TokioSleep = std::future::Pending<()>;
+
+/// A source of time of your own, for [`Timer::custom`].
+///
+/// [`testing::VirtualClock`](crate::testing::VirtualClock) is one.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use stamina::{Clock, Retry, Sleep, Timer};
+///
+/// /// Never waits.
+/// struct Impatient;
+///
+/// impl Clock for Impatient {
+///     fn now(&self) -> Instant {
+///         Instant::now()
+///     }
+///     fn sleep(&self, _: Duration) -> Sleep {
+///         Sleep::ready()
+///     }
+///     fn sleep_blocking(&self, _: Duration) {}
+/// }
+///
+/// static POLICY: Retry<&str> = Retry::on::<&str>().timer(Timer::custom(&Impatient));
+///
+/// let report = POLICY.report(|| Err::<(), _>("down"));
+/// assert_eq!(report.attempts, 10);
+/// assert!(report.elapsed < Duration::from_secs(1));
+/// ```
+pub trait Clock: Send + Sync {
+    /// The time now. It may jump; a time before an earlier one counts as no time passed.
+    fn now(&self) -> Instant;
+
+    /// A future that is ready after `duration`, which may be zero and may be `Duration::MAX`.
+    fn sleep(&self, duration: Duration) -> Sleep;
+
+    /// Blocks this thread for `duration`.
+    fn sleep_blocking(&self, duration: Duration);
+}
+
+/// Where a policy takes its time from.
+///
+/// # Examples
+///
+/// ```
+/// use stamina::testing::VirtualClock;
+/// use stamina::{Retry, Timer};
+///
+/// static CLOCK: VirtualClock = VirtualClock::new();
+/// static POLICY: Retry<&str> = Retry::on::<&str>().timer(Timer::custom(&CLOCK));
+///
+/// assert_eq!(POLICY.call(|| Err::<(), _>("down")), Err("down"));
+/// assert_eq!(CLOCK.waits().len(), 9);
+/// ```
+#[derive(Clone, Copy)]
+pub struct Timer(Kind);
+
+#[derive(Clone, Copy)]
+enum Kind {
+    FuturesTimer,
+    #[cfg(feature = "tokio")]
+    Tokio,
+    Custom(&'static dyn Clock),
+}
+
+impl Timer {
+    /// The default: `futures-timer`, [`Instant::now`] and [`std::thread::sleep`]. Works on every executor.
+    ///
+    /// All its sleeping futures share one helper thread of the process.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use stamina::{Retry, Timer};
+    ///
+    /// let policy = Retry::on::<()>().timer(Timer::futures_timer());
+    /// # let _ = policy;
+    /// ```
+    #[must_use]
+    pub const fn futures_timer() -> Self {
+        Self(Kind::FuturesTimer)
+    }
+
+    /// tokio's sleep and tokio's clock, so that `tokio::time::pause()` holds for waits and deadlines.
+    ///
+    /// Blocking calls sleep with [`std::thread::sleep`], which no paused clock advances.
+    ///
+    /// # Panics
+    ///
+    /// A wait panics, as tokio's own sleep does, outside of a tokio runtime with time enabled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stamina::{Retry, Timer};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() {
+    /// let policy = Retry::on::<&str>().attempts(3).wait_jitter(Duration::ZERO).timer(Timer::tokio());
+    ///
+    /// let start = tokio::time::Instant::now();
+    /// let result = policy.call_async(|| async { Err::<(), _>("down") }).await;
+    ///
+    /// assert_eq!((result, start.elapsed().as_millis()), (Err("down"), 300));
+    /// # }
+    /// ```
+    #[cfg(feature = "tokio")]
+    #[must_use]
+    pub const fn tokio() -> Self {
+        Self(Kind::Tokio)
+    }
+
+    /// A clock of your own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use stamina::testing::VirtualClock;
+    /// use stamina::{Retry, Timer};
+    ///
+    /// static CLOCK: VirtualClock = VirtualClock::new();
+    /// let policy = Retry::on::<()>().timer(Timer::custom(&CLOCK));
+    /// # let _ = policy;
+    /// ```
+    #[must_use]
+    pub const fn custom(clock: &'static dyn Clock) -> Self {
+        Self(Kind::Custom(clock))
+    }
+
+    #[inline]
+    pub(crate) fn now(self) -> Instant {
+        match self.0 {
+            Kind::FuturesTimer => system_now(),
+            #[cfg(feature = "tokio")]
+            Kind::Tokio => tokio::time::Instant::now().into_std(),
+            Kind::Custom(clock) => clock.now(),
+        }
+    }
+
+    pub(crate) fn sleep(self, duration: Duration) -> Sleep {
+        match self.0 {
+            // A clock of the user's is told of every wait, a zero one too.
+            Kind::Custom(clock) => clock.sleep(duration),
+            _ if duration.is_zero() => Sleep::ready(),
+            Kind::FuturesTimer => Sleep {
+                sleeping: Sleeping::Delay {
+                    delay: Delay::new(duration),
+                },
+            },
+            #[cfg(feature = "tokio")]
+            Kind::Tokio => Sleep {
+                sleeping: Sleeping::Tokio {
+                    sleep: tokio::time::sleep(duration),
+                },
+            },
+        }
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "this is the room for sleeping")]
+    pub(crate) fn sleep_blocking(self, duration: Duration) {
+        match self.0 {
+            Kind::Custom(clock) => clock.sleep_blocking(duration),
+            _ if duration.is_zero() => {}
+            Kind::FuturesTimer => std::thread::sleep(duration),
+            #[cfg(feature = "tokio")]
+            Kind::Tokio => std::thread::sleep(duration),
+        }
+    }
+}
+
+/// The system's monotonic clock.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this is the room for reading a clock"
+)]
+#[inline]
+pub(crate) fn system_now() -> Instant {
+    Instant::now()
+}
+
+impl Default for Timer {
+    fn default() -> Self {
+        Self::futures_timer()
+    }
+}
+
+impl fmt::Debug for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Kind::FuturesTimer => "Timer::futures_timer()",
+            #[cfg(feature = "tokio")]
+            Kind::Tokio => "Timer::tokio()",
+            Kind::Custom(_) => "Timer::custom(..)",
+        })
+    }
+}
+
+pin_project! {
+    /// A future that is ready when a wait is over, as [`Clock::sleep`] returns it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stamina::Sleep;
+    ///
+    /// fn sleep(duration: Duration) -> Sleep {
+    ///     if duration.is_zero() {
+    ///         return Sleep::ready();
+    ///     }
+    ///     Sleep::boxed(futures_timer::Delay::new(duration))
+    /// }
+    /// # let _ = sleep(Duration::ZERO);
+    /// ```
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Sleep {
+        #[pin]
+        sleeping: Sleeping,
+    }
+}
+
+pin_project! {
+    // tokio's sleep is held in place: a box for each wait costs a quarter of the time of a million waiting tasks.
+    #[project = Project]
+    enum Sleeping {
+        Ready,
+        Delay { #[pin] delay: Delay },
+        Tokio { #[pin] sleep: TokioSleep },
+        Boxed { sleep: Pin<Box<dyn Future<Output = ()> + Send>> },
+    }
+}
+
+impl Sleep {
+    /// Over at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let over = stamina::Sleep::ready();
+    /// # let _ = over;
+    /// ```
+    pub const fn ready() -> Self {
+        Self {
+            sleeping: Sleeping::Ready,
+        }
+    }
+
+    /// Any future of your runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let over = stamina::Sleep::boxed(async {});
+    /// # let _ = over;
+    /// ```
+    pub fn boxed(sleep: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self {
+            sleeping: Sleeping::Boxed {
+                sleep: Box::pin(sleep),
+            },
+        }
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match self.project().sleeping.project() {
+            Project::Ready => Poll::Ready(()),
+            Project::Delay { delay } => delay.poll(cx),
+            Project::Tokio { sleep } => sleep.poll(cx),
+            Project::Boxed { sleep } => sleep.as_mut().poll(cx),
+        }
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep").finish_non_exhaustive()
+    }
+}
