@@ -17,6 +17,7 @@ impl Future for Operation {
 fn the_future_of_a_64_byte_operation_is_small() {
     let policy = Retry::on::<String>();
     let future = policy.call_async(|| Operation([1; 64]));
+    #[cfg(not(feature = "tokio"))] // tokio's own sleep is held in place, and larger
     assert_eq!(size_of_val(&future), 104);
     assert_eq!(futures::executor::block_on(future), Ok(1));
 }
