@@ -1,6 +1,7 @@
 //! The policy.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -671,6 +672,10 @@ impl<E> Clone for Retry<E> {
         }
     }
 }
+
+// Nothing of a call is stored in a policy, so a panic can leave none half changed, whatever its closures are.
+impl<E> UnwindSafe for Retry<E> {}
+impl<E> RefUnwindSafe for Retry<E> {}
 
 impl<E> fmt::Debug for Retry<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
