@@ -20,7 +20,7 @@ use crate::switch::{self, Mode};
 ///
 /// Outside of tests a call is made in no scope, so that case takes no more room than the time alone: a future is kept
 /// by the million.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Origin {
     /// In no scope; not started yet, or without any use for the time.
     Plain,
@@ -30,13 +30,14 @@ pub(crate) enum Origin {
     Unusual(Box<Unusual>),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Unusual {
     started: Option<Instant>,
     mode: Mode,
     hooks: Option<ScopedHooks>,
 }
 
+#[derive(Clone)]
 struct ScopedHooks(Hooks);
 
 impl Debug for ScopedHooks {

@@ -83,6 +83,8 @@ mod timer;
 
 pub mod instrument;
 pub mod testing;
+#[cfg(feature = "tower")]
+pub mod tower;
 pub mod when;
 
 pub use attempts::Attempts;
