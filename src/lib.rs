@@ -81,6 +81,8 @@ mod settings;
 mod switch;
 mod timer;
 
+#[cfg(feature = "http")]
+pub mod http;
 pub mod instrument;
 pub mod testing;
 #[cfg(feature = "tower")]
