@@ -4,10 +4,12 @@ use std::fmt::{self, Debug};
 use std::panic::Location;
 use std::time::Duration;
 
+use crate::budget::Token;
 use crate::decision::StopReason;
 use crate::instrument::Callable;
-use crate::judge::{ByError, Go, Origin, Standing, put, waited};
+use crate::judge::{ByError, put};
 use crate::retry::Retry;
+use crate::standing::{Origin, Resumed, Standing};
 
 /// A call whose loop is the caller's own code block, so that `break`, `?`, `return` and `&mut` borrows all work.
 ///
@@ -40,8 +42,7 @@ pub struct Attempts<'a, E> {
     origin: Origin,
     number: u32,
     waited: u64,
-    before: Duration,
-    seed: Option<u64>,
+    resumed: Resumed,
     callable: Callable,
     stop_reason: Option<StopReason>,
 }
@@ -53,8 +54,7 @@ impl<'a, E> Attempts<'a, E> {
             origin: Origin::here(),
             number: 1,
             waited: 0,
-            before: Duration::ZERO,
-            seed: None,
+            resumed: Resumed::default(),
             callable,
             stop_reason: None,
         }
@@ -66,8 +66,7 @@ impl<'a, E> Attempts<'a, E> {
 
     fn standing(&self) -> Standing<'_> {
         Standing {
-            before: self.before,
-            seed: self.seed,
+            resumed: Some(&self.resumed),
             ..Standing::new(&self.origin, self.number, self.waited, self.callable)
         }
     }
@@ -170,7 +169,7 @@ impl<E: Debug> Attempts<'_, E> {
     /// assert_ne!(wait(1), wait(2));
     /// ```
     pub fn seeded(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
+        self.resumed.seed = Some(seed);
         self
     }
 
@@ -195,9 +194,8 @@ impl<E: Debug> Attempts<'_, E> {
     /// assert_eq!(attempts.decide(&"down"), Err(StopReason::AttemptsExhausted));
     /// ```
     pub fn decide(&mut self, error: &E) -> Result<Duration, StopReason> {
-        let go = self.judge(error)?;
-        let wait = go.wait;
-        self.advance(go);
+        let (wait, token) = self.judge(error)?;
+        self.advance(wait, token);
         Ok(wait)
     }
 
@@ -219,16 +217,14 @@ impl<E: Debug> Attempts<'_, E> {
     /// assert_eq!(attempts.again("second"), Err("second"));
     /// ```
     pub fn again(&mut self, error: E) -> Result<(), E> {
-        match self.judge(&error) {
-            Err(_) => Err(error),
-            Ok(go) => {
-                // The error is not held while waiting.
-                drop(error);
-                self.policy.plan.timer.sleep_blocking(go.wait);
-                self.advance(go);
-                Ok(())
-            }
-        }
+        let Ok((wait, token)) = self.judge(&error) else {
+            return Err(error);
+        };
+        // The error is not held while waiting.
+        drop(error);
+        self.policy.plan.timer.sleep_blocking(wait);
+        self.advance(wait, token);
+        Ok(())
     }
 
     /// [`again`](Self::again) for async code. Dropped before it is ready, it leaves everything as it was before.
@@ -251,13 +247,13 @@ impl<E: Debug> Attempts<'_, E> {
     /// # });
     /// ```
     pub async fn again_async(&mut self, error: E) -> Result<(), E> {
-        let Ok(go) = self.judge(&error) else {
+        let Ok((wait, token)) = self.judge(&error) else {
             return Err(error);
         };
         // The error is not held while waiting.
         drop(error);
-        self.policy.plan.timer.sleep(go.wait).await;
-        self.advance(go);
+        self.policy.plan.timer.sleep(wait).await;
+        self.advance(wait, token);
         Ok(())
     }
 
@@ -273,17 +269,20 @@ impl<E: Debug> Attempts<'_, E> {
         value
     }
 
-    fn judge(&mut self, error: &E) -> Result<Go, StopReason> {
-        let judged = put::<Result<(), E>, ByError<E>>(self.policy, &self.standing(), error);
-        self.stop_reason = judged.as_ref().err().copied();
-        judged
+    fn judge(&mut self, error: &E) -> Result<(Duration, Option<Token>), StopReason> {
+        let mut token = None;
+        let judged =
+            put::<Result<(), E>, ByError<E>>(self.policy, &self.standing(), error, &mut token);
+        self.stop_reason = judged.err();
+        judged.map(|wait| (wait, token))
     }
 
     /// The next attempt is under way.
-    fn advance(&mut self, go: Go) {
-        self.waited = waited(self.waited, go.wait);
-        self.number = self.number.saturating_add(1);
-        go.token.spend();
+    fn advance(&mut self, wait: Duration, mut token: Option<Token>) {
+        let mut standing = self.standing();
+        standing.advance(wait);
+        (self.number, self.waited) = (standing.number, standing.waited);
+        Token::spend(&mut token);
     }
 }
 
@@ -346,7 +345,7 @@ impl<E: Debug> Retry<E> {
         let mut attempts = Attempts::waiting_to_start(self, Callable::Place(Location::caller()));
         attempts.start_clock();
         attempts.number = attempts_made.saturating_add(1);
-        attempts.before = elapsed;
+        attempts.resumed.before = elapsed;
         attempts
     }
 }

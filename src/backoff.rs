@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::settings::Settings;
 
 /// Whole nanoseconds; what is longer than 584 years becomes that.
+#[inline]
 pub(crate) const fn nanos(duration: Duration) -> u64 {
     duration
         .as_secs()
@@ -15,38 +16,57 @@ pub(crate) const fn nanos(duration: Duration) -> u64 {
         .saturating_add(duration.subsec_nanos() as u64)
 }
 
-/// The waits of one policy.
+/// The waits of one policy, in nanoseconds and ready to use.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Backoff {
-    pub(crate) settings: Settings,
-    pub(crate) own: Option<fn(u32) -> Duration>,
+    initial: u64,
+    base: f64,
+    own: Option<fn(u32) -> Duration>,
+    /// No wait is longer.
+    max: u64,
+    /// Width of the random part that is put on top of a wait.
+    jitter: u64,
+    full_jitter: bool,
 }
 
 impl Backoff {
-    /// Width of the random part that is put on top of a wait.
-    fn jitter(&self) -> u64 {
-        nanos(self.settings.wait_jitter).min(nanos(self.settings.wait_max))
+    pub(crate) const fn new(settings: &Settings, own: Option<fn(u32) -> Duration>) -> Self {
+        let max = nanos(settings.wait_max);
+        let jitter = nanos(settings.wait_jitter);
+        Self {
+            initial: nanos(settings.wait_initial),
+            base: settings.wait_exp_base,
+            own,
+            max,
+            jitter: if jitter < max { jitter } else { max },
+            full_jitter: settings.full_jitter,
+        }
     }
 
     /// The wait after failed attempt `number` before jitter and cap.
+    #[inline]
     fn grown(&self, number: u32) -> u64 {
-        if let Some(own) = self.own {
-            return nanos(own(number));
-        }
-        let initial = nanos(self.settings.wait_initial);
         let times = number.saturating_sub(1);
         #[allow(
             clippy::float_cmp,
             reason = "exactly 2 is the default and can be shifted"
         )]
-        if self.settings.wait_exp_base == 2.0 {
-            let shifted = initial.checked_shl(times).unwrap_or(0);
-            let fits = times <= initial.leading_zeros();
-            return if fits || initial == 0 {
-                shifted
+        if self.base == 2.0 && self.own.is_none() {
+            return if times <= self.initial.leading_zeros() {
+                self.initial.checked_shl(times).unwrap_or(0)
+            } else if self.initial == 0 {
+                0
             } else {
                 u64::MAX
             };
+        }
+        self.grown_otherwise(number, times)
+    }
+
+    #[cold]
+    fn grown_otherwise(&self, number: u32, times: u32) -> u64 {
+        if let Some(own) = self.own {
+            return nanos(own(number));
         }
         // Infinity becomes `u64::MAX`; 0 * infinity is NaN and becomes 0, which is right for an initial wait of zero.
         #[allow(
@@ -59,23 +79,23 @@ impl Backoff {
             reason = "2^53 ns are 104 days; beyond them a rounded wait will do"
         )]
         {
-            (initial as f64 * self.settings.wait_exp_base.powf(f64::from(times))) as u64
+            (self.initial as f64 * self.base.powf(f64::from(times))) as u64
         }
     }
 
     /// The shortest and the longest wait after failed attempt `number`.
+    #[inline]
     pub(crate) fn bounds(&self, number: u32) -> (u64, u64) {
-        let max = nanos(self.settings.wait_max);
-        if self.settings.full_jitter {
-            return (0, self.grown(number).min(max));
+        if self.full_jitter {
+            return (0, self.grown(number).min(self.max));
         }
         // The room for the jitter is kept free below the cap, so that it never vanishes there.
-        let jitter = self.jitter();
-        let shortest = self.grown(number).min(max.saturating_sub(jitter));
-        (shortest, shortest.saturating_add(jitter))
+        let shortest = self.grown(number).min(self.max.saturating_sub(self.jitter));
+        (shortest, shortest.saturating_add(self.jitter))
     }
 
     /// The wait after failed attempt `number`, for a `random` number uniform over all of `u64`.
+    #[inline]
     pub(crate) fn wait(&self, number: u32, random: u64) -> Duration {
         let (shortest, longest) = self.bounds(number);
         Duration::from_nanos(
@@ -85,11 +105,12 @@ impl Backoff {
 
     /// The wait for a hint of the other side: never shorter, spread by the jitter, not cut by the cap.
     pub(crate) fn hinted(&self, hint: Duration, random: u64) -> Duration {
-        hint.saturating_add(Duration::from_nanos(scale(random, self.jitter())))
+        hint.saturating_add(Duration::from_nanos(scale(random, self.jitter)))
     }
 }
 
 /// Maps a uniform `random` to a uniform number in `[0, width]` by one widening multiplication.
+#[inline]
 fn scale(random: u64, width: u64) -> u64 {
     let values = u128::from(width).saturating_add(1);
     #[allow(
@@ -122,6 +143,7 @@ fn scale(random: u64, width: u64) -> u64 {
 #[derive(Clone, Debug)]
 #[must_use = "a schedule does nothing unless it is iterated over or printed"]
 pub struct Schedule {
+    settings: Settings,
     backoff: Backoff,
     /// The failed attempt that the next item follows.
     number: u32,
@@ -130,12 +152,12 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    pub(crate) fn new(backoff: Backoff) -> Self {
-        let left = backoff
-            .settings
+    pub(crate) fn new(settings: Settings, backoff: Backoff) -> Self {
+        let left = settings
             .attempts
             .map_or(u32::MAX, |attempts| attempts.saturating_sub(1));
         Self {
+            settings,
             backoff,
             number: 1,
             left,
@@ -159,7 +181,7 @@ impl Iterator for Schedule {
         let number = self.number.saturating_add(skip);
         self.number = number.saturating_add(1);
         // Without a limit on attempts the schedule has no end either.
-        if self.backoff.settings.attempts.is_some() {
+        if self.settings.attempts.is_some() {
             self.left = left.saturating_sub(1);
         }
         let (shortest, longest) = self.backoff.bounds(number);
@@ -171,7 +193,7 @@ impl Iterator for Schedule {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         let left = usize::try_from(self.left).unwrap_or(usize::MAX);
-        match self.backoff.settings.attempts {
+        match self.settings.attempts {
             Some(_) => (left, Some(left)),
             None => (usize::MAX, None),
         }
@@ -183,7 +205,7 @@ const ROWS: usize = 20;
 
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let settings = self.backoff.settings;
+        let settings = self.settings;
         writeln!(f, "retry   wait at least   at most   begins after")?;
         let (mut soonest, mut latest) = (Duration::ZERO, Duration::ZERO);
         for (row, (shortest, longest)) in self.clone().take(ROWS).enumerate() {
@@ -239,10 +261,7 @@ mod tests {
                 wait_initial: Duration::from_nanos(initial),
                 ..Settings::DEFAULT
             };
-            let backoff = Backoff {
-                settings,
-                own: None,
-            };
+            let backoff = Backoff::new(&settings, None);
             for number in (1..=70).chain([u32::MAX]) {
                 let times = u128::from(number - 1).min(64);
                 let expected = u64::try_from(u128::from(initial) << times).unwrap_or(u64::MAX);

@@ -435,13 +435,11 @@ impl std::ops::Deref for Handle {
 #[derive(Debug)]
 #[must_use = "dropping a token gives it back"]
 pub(crate) struct Token {
+    /// What it was taken from, and when, until it is spent.
     taken: Option<(Handle, Instant)>,
 }
 
 impl Token {
-    /// For a policy without a budget.
-    pub(crate) const FREE: Self = Self { taken: None };
-
     pub(crate) fn take(budget: Handle, now: Instant) -> Option<Self> {
         budget.take(now).then(|| Self {
             taken: Some((budget, now)),
@@ -449,15 +447,19 @@ impl Token {
     }
 
     /// The attempt that the token was taken for starts.
-    pub(crate) fn spend(mut self) {
-        self.taken = None;
+    #[inline]
+    pub(crate) fn spend(token: &mut Option<Self>) {
+        if let Some(mut token) = token.take() {
+            token.taken = None;
+        }
     }
 }
 
 impl Drop for Token {
+    #[inline]
     fn drop(&mut self) {
-        if let Some((budget, now)) = self.taken.take() {
-            budget.give_back(now);
+        if let Some((budget, now)) = &self.taken {
+            budget.give_back(*now);
         }
     }
 }

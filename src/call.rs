@@ -1,13 +1,16 @@
 //! The blocking drivers.
 
 use std::fmt::Debug;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::budget::Token;
 use crate::decision::StopReason;
 use crate::depth::deeper;
 use crate::instrument::Callable;
-use crate::judge::{ByError, ByOutcome, Origin, Reading, Standing, examine, waited};
+use crate::judge::{ByError, ByOutcome, Reading, examine};
 use crate::retry::Retry;
+use crate::scope::any_unusual;
+use crate::standing::{Origin, Standing};
 
 /// How a call ended, and what it took.
 ///
@@ -38,84 +41,114 @@ pub struct Report<T, E> {
     pub stop_reason: Option<StopReason>,
 }
 
-/// A blocking call on its way.
-struct Run {
+/// How a blocking call ended.
+struct Ended<O> {
+    outcome: O,
     origin: Origin,
     number: u32,
     waited: u64,
     stop_reason: Option<StopReason>,
-    callable: Callable,
 }
 
-impl Run {
-    #[inline]
-    fn start<E>(policy: &Retry<E>, callable: Callable, measured: bool) -> Self {
-        let mut origin = Origin::here();
-        origin.start(&policy.plan, measured);
-        Self {
-            origin,
-            number: 1,
-            waited: 0,
-            stop_reason: None,
-            callable,
-        }
-    }
+/// Runs an operation under a policy.
+#[inline]
+fn drive<O, R: Reading<O>, F: FnMut() -> O>(policy: &Retry<R::On>, operation: F) -> O {
+    drive_as::<O, R, F>(policy, operation)
+}
 
-    fn standing(&self) -> Standing<'_> {
-        Standing::new(&self.origin, self.number, self.waited, self.callable)
+/// [`drive`], with the operation that `N` names in telemetry.
+///
+/// Here is only what a first-try success needs. All else is apart and cold, so that it costs such a call nothing.
+#[inline]
+fn drive_as<O, R: Reading<O>, N>(policy: &Retry<R::On>, mut operation: impl FnMut() -> O) -> O {
+    if any_unusual() {
+        return drive_slowly::<O, R, N>(policy, None, None, operation);
     }
-
-    /// The loop.
-    #[inline]
-    fn drive<O, R: Reading<O>>(
-        &mut self,
-        policy: &Retry<R::On>,
-        mut operation: impl FnMut() -> O,
-    ) -> O {
-        let outcome = deeper(&mut operation);
-        if R::failure(policy, &outcome).is_none() && !policy.plan.has_budget() {
-            return outcome;
-        }
-        self.go_on::<O, R>(policy, operation, outcome)
+    let started = policy.plan.needs_clock().then(|| policy.plan.timer.now());
+    let outcome = deeper(&mut operation);
+    if R::failure(policy, &outcome).is_none() && !policy.plan.has_budget() {
+        return outcome;
     }
+    drive_slowly::<O, R, N>(policy, started, Some(outcome), operation)
+}
 
-    /// Everything after the first attempt, apart from it: what most calls never need shall not slow them down.
-    #[cold]
-    #[inline(never)]
-    fn go_on<O, R: Reading<O>>(
-        &mut self,
-        policy: &Retry<R::On>,
-        mut operation: impl FnMut() -> O,
-        mut outcome: O,
-    ) -> O {
-        loop {
-            match examine::<O, R>(policy, &self.standing(), &outcome) {
-                Ok(None) => return outcome,
-                Err(reason) => {
-                    self.stop_reason = Some(reason);
-                    return outcome;
-                }
-                Ok(Some(go)) => {
-                    // The error is not held while waiting.
-                    drop(outcome);
-                    policy.plan.timer.sleep_blocking(go.wait);
-                    go.token.spend();
-                    self.waited = waited(self.waited, go.wait);
-                    self.number = self.number.saturating_add(1);
-                    outcome = deeper(&mut operation);
-                }
+/// [`drive_as`] once it is no first-try success, or never was going to be simple.
+#[cold]
+#[inline(never)]
+fn drive_slowly<O, R: Reading<O>, N>(
+    policy: &Retry<R::On>,
+    started: Option<Instant>,
+    first: Option<O>,
+    operation: impl FnMut() -> O,
+) -> O {
+    let mut origin = started.map_or(Origin::Plain, Origin::Started);
+    if first.is_none() {
+        origin = Origin::here();
+        origin.start(&policy.plan, false);
+    }
+    go_on::<O, R, N>(policy, origin, first, operation).outcome
+}
+
+/// The loop, from the outcome of the first attempt on, if there is one already.
+#[inline]
+fn go_on<O, R: Reading<O>, N>(
+    policy: &Retry<R::On>,
+    origin: Origin,
+    first: Option<O>,
+    mut operation: impl FnMut() -> O,
+) -> Ended<O> {
+    let mut standing = Standing::new(&origin, 1, 0, callable_of::<N>());
+    let mut token = None;
+    let mut outcome = first.unwrap_or_else(|| deeper(&mut operation));
+    let ended = loop {
+        match examine::<O, R>(policy, &standing, &outcome, &mut token) {
+            Ok(Some(wait)) => {
+                // The error is not held while waiting.
+                drop(outcome);
+                policy.plan.timer.sleep_blocking(wait);
+                Token::spend(&mut token);
+                standing.advance(wait);
+                outcome = deeper(&mut operation);
             }
+            ended => break ended,
         }
+    };
+    let Standing { number, waited, .. } = standing;
+    Ended {
+        outcome,
+        origin,
+        number,
+        waited,
+        stop_reason: ended.err(),
+    }
+}
+
+/// The loop with a report; its time is always measured.
+fn report<T, E: Debug, F: FnMut() -> Result<T, E>>(
+    policy: &Retry<E>,
+    operation: F,
+) -> Report<T, E> {
+    let mut origin = Origin::here();
+    origin.start(&policy.plan, true);
+    let ended = go_on::<_, ByError<E>, F>(policy, origin, None, operation);
+    let standing = Standing::new(
+        &ended.origin,
+        ended.number,
+        ended.waited,
+        callable_of::<F>(),
+    );
+    Report {
+        attempts: ended.number,
+        waited: Duration::from_nanos(ended.waited),
+        elapsed: standing.elapsed(&policy.plan),
+        stop_reason: ended.stop_reason,
+        result: ended.outcome,
     }
 }
 
 /// The name of an operation for telemetry.
-pub(crate) fn callable_of<F>() -> Callable {
-    Callable::Type(std::any::type_name::<F>())
-}
-
-fn type_of<F>(_: &F) -> Callable {
-    callable_of::<F>()
+pub(crate) fn callable_of<N>() -> Callable {
+    Callable::Type(std::any::type_name::<N>())
 }
 
 impl<E: Debug> Retry<E> {
@@ -139,8 +172,7 @@ impl<E: Debug> Retry<E> {
     /// ```
     #[inline]
     pub fn call<T>(&self, operation: impl FnMut() -> Result<T, E>) -> Result<T, E> {
-        let callable = type_of(&operation);
-        Run::start(self, callable, false).drive::<_, ByError<E>>(self, operation)
+        drive::<_, ByError<E>, _>(self, operation)
     }
 
     /// [`call`](Self::call) that also tells what the call took and why it ended.
@@ -154,16 +186,7 @@ impl<E: Debug> Retry<E> {
     /// assert_eq!((report.result, report.attempts, report.stop_reason), (Ok(5), 1, None));
     /// ```
     pub fn report<T>(&self, operation: impl FnMut() -> Result<T, E>) -> Report<T, E> {
-        let callable = type_of(&operation);
-        let mut run = Run::start(self, callable, true);
-        let result = run.drive::<_, ByError<E>>(self, operation);
-        Report {
-            attempts: run.number,
-            waited: Duration::from_nanos(run.waited),
-            elapsed: run.standing().elapsed(&self.plan),
-            stop_reason: run.stop_reason,
-            result,
-        }
+        report::<_, E, _>(self, operation)
     }
 
     /// The decorator: a closure of the same shape that retries. It keeps a clone of this policy.
@@ -188,11 +211,7 @@ impl<E: Debug> Retry<E> {
         F: Fn(A) -> Result<T, E>,
     {
         let policy = self.clone();
-        let callable = type_of(&operation);
-        move |argument: A| {
-            Run::start(&policy, callable, false)
-                .drive::<_, ByError<E>>(&policy, || operation(argument.clone()))
-        }
+        move |argument: A| drive_as::<_, ByError<E>, F>(&policy, || operation(argument.clone()))
     }
 }
 
@@ -219,7 +238,6 @@ impl<T: Debug, E: Debug> Retry<Result<T, E>> {
     /// assert_eq!(status, Ok(200));
     /// ```
     pub fn call_outcome(&self, operation: impl FnMut() -> Result<T, E>) -> Result<T, E> {
-        let callable = type_of(&operation);
-        Run::start(self, callable, false).drive::<_, ByOutcome<T, E>>(self, operation)
+        drive::<_, ByOutcome<T, E>, _>(self, operation)
     }
 }

@@ -16,8 +16,9 @@ use crate::budget::Token;
 use crate::call::{Report, callable_of};
 use crate::decision::StopReason;
 use crate::depth::Deeper;
-use crate::judge::{ByError, ByOutcome, Origin, Reading, Standing, examine, waited};
+use crate::judge::{ByError, ByOutcome, Reading, examine};
 use crate::retry::Retry;
+use crate::standing::{Origin, Standing};
 use crate::timer::{Sleep, Timer};
 
 /// What makes attempts: a closure, or one of this file's wrappers round a closure.
@@ -81,10 +82,21 @@ pin_project! {
     enum State<Fut> {
         New,
         Attempting { #[pin] attempt: Deeper<Fut>, number: u32 },
-        Waiting { #[pin] sleep: Sleep, number: u32, token: Option<Token> },
-        Done,
+        Waiting { #[pin] wait: Wait, number: u32 },
     }
 }
+
+pin_project! {
+    struct Wait {
+        #[pin]
+        sleep: Sleep,
+        token: Option<Token>,
+    }
+}
+
+/// The number of an attempt that has ended its call. Its future stays until the call's future is dropped, which comes
+/// next anyway: taking it out at once would cost a first-try success a third more.
+const OVER: u32 = 0;
 
 /// How a future ended.
 struct Ended<T> {
@@ -120,49 +132,51 @@ where
         let mut this = self.project();
         let plan = &this.policy.plan;
         loop {
-            let (starting, spent) = match this.state.as_mut().project() {
+            let number = match this.state.as_mut().project() {
                 StateProject::New => {
                     this.origin.start(plan, measured);
-                    (1, None)
+                    1
                 }
-                StateProject::Waiting {
-                    sleep,
-                    number,
-                    token,
-                } => {
-                    ready!(sleep.poll(cx));
-                    (number.saturating_add(1), token.take())
+                StateProject::Waiting { wait, number } => {
+                    let wait = wait.project();
+                    ready!(wait.sleep.poll(cx));
+                    Token::spend(wait.token);
+                    *number
                 }
                 StateProject::Attempting { attempt, number } => {
+                    assert!(
+                        *number != OVER,
+                        "stamina: a retried future was polled after it had completed"
+                    );
                     let output = ready!(attempt.poll(cx));
                     let outcome = this.operation.outcome(output);
-                    let attempts = *number;
+                    let attempts = std::mem::replace(number, OVER);
                     let first_try = attempts == 1 && R::failure(this.policy, &outcome).is_none();
                     if first_try && !plan.has_budget() {
-                        this.state.set(State::Done);
                         return Poll::Ready(Ended {
                             outcome,
                             attempts,
                             stop_reason: None,
                         });
                     }
-                    let callable = callable_of::<O>();
-                    let standing = Standing::new(this.origin, attempts, *this.waited, callable);
-                    match examine::<_, R>(this.policy, &standing, &outcome) {
-                        Ok(Some(go)) => {
+                    let mut standing =
+                        Standing::new(this.origin, attempts, *this.waited, callable_of::<O>());
+                    let mut token = None;
+                    match examine::<_, R>(this.policy, &standing, &outcome, &mut token) {
+                        Ok(Some(wait)) => {
                             // The error is not held while waiting.
                             drop(outcome);
-                            *this.waited = waited(*this.waited, go.wait);
-                            let sleep = plan.timer.sleep(go.wait);
-                            this.state.set(State::Waiting {
-                                sleep,
-                                number: attempts,
-                                token: Some(go.token),
-                            });
+                            standing.advance(wait);
+                            *this.waited = standing.waited;
+                            let number = standing.number;
+                            let wait = Wait {
+                                sleep: plan.timer.sleep(wait),
+                                token,
+                            };
+                            this.state.set(State::Waiting { wait, number });
                             continue;
                         }
                         ended => {
-                            this.state.set(State::Done);
                             return Poll::Ready(Ended {
                                 outcome,
                                 attempts,
@@ -171,21 +185,11 @@ where
                         }
                     }
                 }
-                StateProject::Done => {
-                    panic!("stamina: a retried future was polled after it had completed")
-                }
             };
-            let left = || {
-                Standing::new(this.origin, starting, *this.waited, callable_of::<O>()).left(plan)
-            };
+            let left =
+                || Standing::new(this.origin, number, *this.waited, callable_of::<O>()).left(plan);
             let attempt = Deeper::new(this.operation.attempt(plan.timer, left));
-            if let Some(token) = spent {
-                token.spend();
-            }
-            this.state.set(State::Attempting {
-                attempt,
-                number: starting,
-            });
+            this.state.set(State::Attempting { attempt, number });
         }
     }
 }
@@ -208,9 +212,9 @@ impl<P, O: Operation, R> Debug for RetryFuture<P, O, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
             State::New => "new",
+            State::Attempting { number: OVER, .. } => "done",
             State::Attempting { .. } => "attempting",
             State::Waiting { .. } => "waiting",
-            State::Done => "done",
         };
         f.debug_struct("RetryFuture")
             .field("state", &state)

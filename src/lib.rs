@@ -78,6 +78,7 @@ mod message;
 mod retry;
 mod scope;
 mod settings;
+mod standing;
 mod switch;
 mod timer;
 

@@ -82,6 +82,8 @@ type Predicate<E> = dyn Fn(&E) -> Decision + Send + Sync;
 #[derive(Clone)]
 pub(crate) struct Plan {
     pub(crate) settings: Settings,
+    /// Follows from the settings and the waits.
+    pub(crate) backoff: Backoff,
     waits: Option<fn(u32) -> Duration>,
     /// Beats `shared_budget`, for the same reason as above.
     budget: Option<&'static Budget>,
@@ -94,11 +96,11 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn backoff(&self) -> Backoff {
-        Backoff {
-            settings: self.settings,
-            own: self.waits,
-        }
+    /// Takes other settings, if they are in range; the only way to change them.
+    #[track_caller]
+    const fn set(&mut self, settings: Settings) {
+        self.settings = settings.checked();
+        self.backoff = Backoff::new(&self.settings, self.waits);
     }
 
     #[inline]
@@ -148,6 +150,7 @@ impl Retry<()> {
         Retry {
             plan: Plan {
                 settings: Settings::DEFAULT,
+                backoff: Backoff::new(&Settings::DEFAULT, None),
                 waits: None,
                 budget: None,
                 shared_budget: None,
@@ -186,8 +189,10 @@ impl<E> Retry<E> {
     #[must_use]
     #[track_caller]
     pub const fn attempts(mut self, attempts: u32) -> Self {
-        self.plan.settings.attempts = Some(attempts);
-        self.plan.settings = self.plan.settings.checked();
+        self.plan.set(Settings {
+            attempts: Some(attempts),
+            ..self.plan.settings
+        });
         self
     }
 
@@ -204,7 +209,10 @@ impl<E> Retry<E> {
     /// ```
     #[must_use]
     pub const fn unlimited_attempts(mut self) -> Self {
-        self.plan.settings.attempts = None;
+        self.plan.set(Settings {
+            attempts: None,
+            ..self.plan.settings
+        });
         self
     }
 
@@ -229,7 +237,10 @@ impl<E> Retry<E> {
     /// ```
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
-        self.plan.settings.timeout = Some(timeout);
+        self.plan.set(Settings {
+            timeout: Some(timeout),
+            ..self.plan.settings
+        });
         self
     }
 
@@ -242,7 +253,10 @@ impl<E> Retry<E> {
     /// ```
     #[must_use]
     pub const fn no_timeout(mut self) -> Self {
-        self.plan.settings.timeout = None;
+        self.plan.set(Settings {
+            timeout: None,
+            ..self.plan.settings
+        });
         self
     }
 
@@ -259,7 +273,10 @@ impl<E> Retry<E> {
     /// ```
     #[must_use]
     pub const fn wait_initial(mut self, wait_initial: Duration) -> Self {
-        self.plan.settings.wait_initial = wait_initial;
+        self.plan.set(Settings {
+            wait_initial,
+            ..self.plan.settings
+        });
         self
     }
 
@@ -276,7 +293,10 @@ impl<E> Retry<E> {
     /// ```
     #[must_use]
     pub const fn wait_max(mut self, wait_max: Duration) -> Self {
-        self.plan.settings.wait_max = wait_max;
+        self.plan.set(Settings {
+            wait_max,
+            ..self.plan.settings
+        });
         self
     }
 
@@ -296,7 +316,10 @@ impl<E> Retry<E> {
     /// ```
     #[must_use]
     pub const fn wait_jitter(mut self, wait_jitter: Duration) -> Self {
-        self.plan.settings.wait_jitter = wait_jitter;
+        self.plan.set(Settings {
+            wait_jitter,
+            ..self.plan.settings
+        });
         self
     }
 
@@ -319,8 +342,10 @@ impl<E> Retry<E> {
     #[must_use]
     #[track_caller]
     pub const fn wait_exp_base(mut self, wait_exp_base: f64) -> Self {
-        self.plan.settings.wait_exp_base = wait_exp_base;
-        self.plan.settings = self.plan.settings.checked();
+        self.plan.set(Settings {
+            wait_exp_base,
+            ..self.plan.settings
+        });
         self
     }
 
@@ -340,7 +365,10 @@ impl<E> Retry<E> {
     /// ```
     #[must_use]
     pub const fn full_jitter(mut self) -> Self {
-        self.plan.settings.full_jitter = true;
+        self.plan.set(Settings {
+            full_jitter: true,
+            ..self.plan.settings
+        });
         self
     }
 
@@ -364,6 +392,7 @@ impl<E> Retry<E> {
     #[must_use]
     pub const fn waits(mut self, waits: fn(u32) -> Duration) -> Self {
         self.plan.waits = Some(waits);
+        self.plan.set(self.plan.settings);
         self
     }
 
@@ -384,7 +413,7 @@ impl<E> Retry<E> {
     #[must_use]
     #[track_caller]
     pub const fn with_settings(mut self, settings: Settings) -> Self {
-        self.plan.settings = settings.checked();
+        self.plan.set(settings);
         self
     }
 
@@ -644,7 +673,7 @@ impl<E> Retry<E> {
     /// println!("{}", policy.schedule());
     /// ```
     pub fn schedule(&self) -> Schedule {
-        Schedule::new(self.plan.backoff())
+        Schedule::new(self.plan.settings, self.plan.backoff)
     }
 
     /// Whether there is any predicate.
@@ -653,6 +682,7 @@ impl<E> Retry<E> {
         self.predicate_fn.is_some() || self.predicate.is_some()
     }
 
+    #[inline]
     /// What the predicate says; without one, every failure is retried.
     pub(crate) fn ask(&self, error: &E) -> Decision {
         match (self.predicate_fn, &self.predicate) {

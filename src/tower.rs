@@ -58,8 +58,9 @@ use std::sync::Arc;
 
 use crate::budget::Token;
 use crate::instrument::Callable;
-use crate::judge::{ByError, ByOutcome, Origin, Reading, Standing, examine, waited};
+use crate::judge::{ByError, ByOutcome, Reading, examine};
 use crate::retry::{Plan, Retry};
+use crate::standing::{Origin, Standing};
 use crate::timer::Sleep;
 
 /// A [`Retry`] as a [`tower::retry::Policy`]. Made by [`Retry::tower`].
@@ -123,9 +124,7 @@ impl Session {
 
     /// The attempt is on its way.
     fn sent(&mut self) {
-        if let Some(token) = self.token.take() {
-            token.spend();
-        }
+        Token::spend(&mut self.token);
     }
 }
 
@@ -188,12 +187,11 @@ impl<E, C> Policy<E, C> {
             return None;
         }
         let callable = Callable::Named("tower");
-        let standing = Standing::new(&session.origin, session.number, session.waited, callable);
-        let go = examine::<O, R>(&self.retry, &standing, outcome).ok()??;
-        session.waited = waited(session.waited, go.wait);
-        session.number = session.number.saturating_add(1);
-        session.token = Some(go.token);
-        Some(plan.timer.sleep(go.wait))
+        let mut standing = Standing::new(&session.origin, session.number, session.waited, callable);
+        let wait = examine::<O, R>(&self.retry, &standing, outcome, &mut session.token).ok()??;
+        standing.advance(wait);
+        (session.number, session.waited) = (standing.number, standing.waited);
+        Some(plan.timer.sleep(wait))
     }
 }
 

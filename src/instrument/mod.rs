@@ -339,37 +339,6 @@ pub(crate) struct Cause<'a> {
     pub(crate) depth: u32,
 }
 
-/// Who is to be told.
-enum Audience<'a> {
-    Defaults,
-    Scoped(&'a Hooks),
-    Process(Hooks),
-}
-
-impl Audience<'_> {
-    /// The audience of a call, or nobody.
-    fn of(scoped: Option<&Hooks>, warn: bool) -> Option<Audience<'_>> {
-        if let Some(hooks) = scoped {
-            return (!hooks.is_empty()).then_some(Audience::Scoped(hooks));
-        }
-        if any_unusual() {
-            if let Some(hooks) = process_hooks() {
-                return (!hooks.is_empty()).then_some(Audience::Process(hooks));
-            }
-        }
-        defaults_listen(warn).then_some(Audience::Defaults)
-    }
-
-    fn tell(&self, tell: impl Fn(&dyn Hook)) {
-        let contained = |hook: &dyn Hook| contain(|| tell(hook));
-        match self {
-            Self::Defaults => DEFAULTS.iter().for_each(|hook| contained(*hook)),
-            Self::Scoped(hooks) => hooks.iter().for_each(|hook| contained(&**hook)),
-            Self::Process(hooks) => hooks.iter().for_each(|hook| contained(&**hook)),
-        }
-    }
-}
-
 /// Whether a default hook would do anything, so that the details need not be put together when none would.
 #[cfg_attr(
     not(feature = "log"),
@@ -393,27 +362,30 @@ fn contain(hook: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(hook));
 }
 
-/// Tells that a retry is scheduled.
+/// Whether anybody would be told; asked first, because putting the details together costs more than a retry.
 #[inline]
+pub(crate) fn listening(scoped: Option<&Hooks>, warn: bool) -> bool {
+    scoped.is_some() || any_unusual() || defaults_listen(warn)
+}
+
+fn tell(scoped: Option<&Hooks>, tell: impl Fn(&dyn Hook)) {
+    if let Some(hooks) = scoped.cloned().or_else(process_hooks) {
+        for hook in &*hooks {
+            contain(|| tell(&**hook));
+        }
+    } else {
+        for hook in DEFAULTS {
+            contain(|| tell(*hook));
+        }
+    }
+}
+
+/// Tells that a retry is scheduled.
 pub(crate) fn retry_scheduled(
     event: Event<'_>,
     wait_for: Duration,
     cause: Cause<'_>,
     own: Option<&OnRetry>,
-) {
-    let audience = Audience::of(event.scoped, true);
-    if audience.is_some() || own.is_some() {
-        tell_retry_scheduled(event, wait_for, cause, own, audience);
-    }
-}
-
-#[cold]
-fn tell_retry_scheduled(
-    event: Event<'_>,
-    wait_for: Duration,
-    cause: Cause<'_>,
-    own: Option<&OnRetry>,
-    audience: Option<Audience<'_>>,
 ) {
     let name = event.callable.name();
     let details = RetryDetails {
@@ -430,17 +402,11 @@ fn tell_retry_scheduled(
     if let Some(own) = own {
         contain(|| own(&details));
     }
-    if let Some(audience) = audience {
-        audience.tell(|hook| hook.retry_scheduled(&details));
-    }
+    tell(event.scoped, |hook| hook.retry_scheduled(&details));
 }
 
 /// Tells that a call gave up.
-#[cold]
 pub(crate) fn gave_up(event: Event<'_>, reason: StopReason, cause: Cause<'_>) {
-    let Some(audience) = Audience::of(event.scoped, true) else {
-        return;
-    };
     let name = event.callable.name();
     let details = GaveUp {
         callable: &name,
@@ -453,15 +419,11 @@ pub(crate) fn gave_up(event: Event<'_>, reason: StopReason, cause: Cause<'_>) {
         depth: cause.depth,
         name: &name,
     };
-    audience.tell(|hook| hook.gave_up(&details));
+    tell(event.scoped, |hook| hook.gave_up(&details));
 }
 
 /// Tells that a call recovered.
-#[cold]
 pub(crate) fn recovered(event: Event<'_>) {
-    let Some(audience) = Audience::of(event.scoped, false) else {
-        return;
-    };
     let name = event.callable.name();
     let details = Recovered {
         callable: &name,
@@ -470,5 +432,5 @@ pub(crate) fn recovered(event: Event<'_>) {
         elapsed: event.elapsed,
         name: &name,
     };
-    audience.tell(|hook| hook.recovered(&details));
+    tell(event.scoped, |hook| hook.recovered(&details));
 }
