@@ -21,24 +21,37 @@ pub(crate) const fn nanos(duration: Duration) -> u64 {
 pub(crate) struct Backoff {
     initial: u64,
     base: f64,
+    /// Whether it doubles, without a schedule of the user's own.
+    doubles: bool,
     own: Option<fn(u32) -> Duration>,
-    /// No wait is longer.
-    max: u64,
+    /// Where growing ends. The room for the jitter is kept free above it, so that it never vanishes at the maximum.
+    cap: u64,
     /// Width of the random part that is put on top of a wait.
     jitter: u64,
+    /// The whole of a wait is random.
     full_jitter: bool,
 }
 
 impl Backoff {
+    #[allow(
+        clippy::float_cmp,
+        reason = "exactly 2 is the default and can be shifted"
+    )]
     pub(crate) const fn new(settings: &Settings, own: Option<fn(u32) -> Duration>) -> Self {
         let max = nanos(settings.wait_max);
         let jitter = nanos(settings.wait_jitter);
+        let jitter = if jitter < max { jitter } else { max };
         Self {
             initial: nanos(settings.wait_initial),
             base: settings.wait_exp_base,
+            doubles: settings.wait_exp_base == 2.0 && own.is_none(),
             own,
-            max,
-            jitter: if jitter < max { jitter } else { max },
+            cap: if settings.full_jitter {
+                max
+            } else {
+                max.saturating_sub(jitter)
+            },
+            jitter,
             full_jitter: settings.full_jitter,
         }
     }
@@ -47,20 +60,16 @@ impl Backoff {
     #[inline]
     fn grown(&self, number: u32) -> u64 {
         let times = number.saturating_sub(1);
-        #[allow(
-            clippy::float_cmp,
-            reason = "exactly 2 is the default and can be shifted"
-        )]
-        if self.base == 2.0 && self.own.is_none() {
-            return if times <= self.initial.leading_zeros() {
-                self.initial.checked_shl(times).unwrap_or(0)
-            } else if self.initial == 0 {
-                0
-            } else {
-                u64::MAX
-            };
+        if !self.doubles {
+            return self.grown_otherwise(number, times);
         }
-        self.grown_otherwise(number, times)
+        if times <= self.initial.leading_zeros() {
+            self.initial.checked_shl(times).unwrap_or(0)
+        } else if self.initial == 0 {
+            0
+        } else {
+            u64::MAX
+        }
     }
 
     #[cold]
@@ -83,24 +92,28 @@ impl Backoff {
         }
     }
 
-    /// The shortest and the longest wait after failed attempt `number`.
+    /// The shortest wait after failed attempt `number`, and the width of the random part on top of it.
     #[inline]
-    pub(crate) fn bounds(&self, number: u32) -> (u64, u64) {
+    fn spread(&self, number: u32) -> (u64, u64) {
+        let grown = self.grown(number).min(self.cap);
         if self.full_jitter {
-            return (0, self.grown(number).min(self.max));
+            (0, grown)
+        } else {
+            (grown, self.jitter)
         }
-        // The room for the jitter is kept free below the cap, so that it never vanishes there.
-        let shortest = self.grown(number).min(self.max.saturating_sub(self.jitter));
-        (shortest, shortest.saturating_add(self.jitter))
+    }
+
+    /// The shortest and the longest wait after failed attempt `number`.
+    pub(crate) fn bounds(&self, number: u32) -> (u64, u64) {
+        let (shortest, width) = self.spread(number);
+        (shortest, shortest.saturating_add(width))
     }
 
     /// The wait after failed attempt `number`, for a `random` number uniform over all of `u64`.
     #[inline]
     pub(crate) fn wait(&self, number: u32, random: u64) -> Duration {
-        let (shortest, longest) = self.bounds(number);
-        Duration::from_nanos(
-            shortest.saturating_add(scale(random, longest.saturating_sub(shortest))),
-        )
+        let (shortest, width) = self.spread(number);
+        Duration::from_nanos(shortest.saturating_add(scale(random, width)))
     }
 
     /// The wait for a hint of the other side: never shorter, spread by the jitter, not cut by the cap.
@@ -109,16 +122,17 @@ impl Backoff {
     }
 }
 
-/// Maps a uniform `random` to a uniform number in `[0, width]` by one widening multiplication.
+/// Maps a uniform `random` to a uniform number in `[0, width]` by one widening multiplication. (A width of `u64::MAX` is
+/// taken for one less.)
 #[inline]
 fn scale(random: u64, width: u64) -> u64 {
-    let values = u128::from(width).saturating_add(1);
+    let values = u128::from(width.saturating_add(1));
     #[allow(
         clippy::cast_possible_truncation,
-        reason = "random < 2^64, so the quotient is at most width"
+        reason = "random < 2^64, so the quotient is below `values`"
     )]
     {
-        (u128::from(random).saturating_mul(values) >> 64) as u64
+        (u128::from(random).wrapping_mul(values) >> 64) as u64
     }
 }
 
@@ -247,10 +261,11 @@ mod tests {
 
     #[test]
     fn scale_reaches_both_ends_and_nothing_beyond() {
-        for width in [0, 1, 2, 999_999_999, u64::MAX - 1, u64::MAX] {
+        for width in [0, 1, 2, 999_999_999, u64::MAX - 1] {
             assert_eq!(scale(0, width), 0);
             assert_eq!(scale(u64::MAX, width), width);
         }
+        assert_eq!(scale(u64::MAX, u64::MAX), u64::MAX - 1);
         assert_eq!(scale(1 << 63, 9), 5);
     }
 

@@ -26,16 +26,50 @@ pub(crate) struct Failure<'a> {
     now: Option<Instant>,
 }
 
-/// Decides on a failed attempt: how long to wait before the next, or why there is none. Every rule there is, in their
-/// order. The `token` of a budget is the driver's to spend when the next attempt starts.
+/// Decides on a failed attempt: how long to wait before the next, or why there is none. The `token` of a budget is the
+/// driver's to spend when the next attempt starts.
 fn judge(
     plan: &Plan,
     standing: &Standing<'_>,
     failure: &Failure<'_>,
     token: &mut Option<Token>,
 ) -> Result<Duration, StopReason> {
+    if plan.is_plain() && standing.is_plain() {
+        rules::<true>(plan, standing, failure, token)
+    } else {
+        judge_with_extras(plan, standing, failure, token)
+    }
+}
+
+#[cold]
+fn judge_with_extras(
+    plan: &Plan,
+    standing: &Standing<'_>,
+    failure: &Failure<'_>,
+    token: &mut Option<Token>,
+) -> Result<Duration, StopReason> {
+    rules::<false>(plan, standing, failure, token)
+}
+
+/// Every rule there is, in their order. `PLAIN`: a policy with plain numbers alone and a call in no scope, so that the
+/// compiler can leave out what can't apply to it.
+#[allow(
+    clippy::inline_always,
+    reason = "one source for the two cases; each is compiled once, in `judge`"
+)]
+#[inline(always)]
+fn rules<const PLAIN: bool>(
+    plan: &Plan,
+    standing: &Standing<'_>,
+    failure: &Failure<'_>,
+    token: &mut Option<Token>,
+) -> Result<Duration, StopReason> {
     // 1. The switch: an inactive call is a plain one, and silent.
-    let mode = standing.origin.mode();
+    let mode = if PLAIN {
+        Mode::Normal
+    } else {
+        standing.origin.mode()
+    };
     if mode == Mode::Inactive {
         return Err(StopReason::Inactive);
     }
@@ -46,7 +80,12 @@ fn judge(
     }
 
     // 3. Attempts.
-    if standing.is_last(plan) {
+    let limit = if PLAIN {
+        plan.settings.attempts
+    } else {
+        standing.limit(plan)
+    };
+    if limit.is_some_and(|limit| standing.number >= limit) {
         return Err(gave_up(
             plan,
             standing,
@@ -56,15 +95,18 @@ fn judge(
     }
 
     // 4. The wait.
-    let wait = if mode == Mode::Normal {
-        match failure.decision {
-            Decision::Retry => plan.backoff.wait(standing.number, random(plan, standing)),
-            Decision::RetryAfter(hint) => plan.backoff.hinted(hint, random(plan, standing)),
-            Decision::RetryIn(wait) => wait,
-            Decision::Stop => Duration::ZERO,
+    let random = || {
+        if PLAIN {
+            fastrand::u64(..)
+        } else {
+            random(plan, standing)
         }
-    } else {
-        Duration::ZERO
+    };
+    let wait = match (mode, failure.decision) {
+        (Mode::Testing(_) | Mode::Inactive, _) | (_, Decision::Stop) => Duration::ZERO,
+        (Mode::Normal, Decision::Retry) => plan.backoff.wait(standing.number, random()),
+        (Mode::Normal, Decision::RetryAfter(hint)) => plan.backoff.hinted(hint, random()),
+        (Mode::Normal, Decision::RetryIn(wait)) => wait,
     };
 
     // 5. The deadline: a retry must begin before it.
@@ -75,7 +117,7 @@ fn judge(
     }
 
     // 6. The budget, only asked when all else allows.
-    if let (Mode::Normal, Some(now)) = (mode, failure.now) {
+    if let (false, Mode::Normal, Some(now)) = (PLAIN, mode, failure.now) {
         if let Some(budget) = plan.budget() {
             *token = Token::take(budget, now);
             if token.is_none() {
@@ -90,7 +132,8 @@ fn judge(
     }
 
     // 7. Telemetry, before the wait.
-    if plan.on_retry().is_some() || instrument::listening(standing.origin.hooks(), true) {
+    let own = if PLAIN { None } else { plan.on_retry() };
+    if own.is_some() || instrument::listening(standing.origin.hooks(), true) {
         retry_scheduled(plan, standing, failure, wait);
     }
     Ok(wait)
@@ -210,7 +253,11 @@ impl<T: Debug, E: Debug> Reading<Result<T, E>> for ByOutcome<T, E> {
 }
 
 /// Puts a failure before the judge.
-#[inline]
+#[allow(
+    clippy::inline_always,
+    reason = "a step of the cold loop, not a function to be called twice"
+)]
+#[inline(always)]
 pub(crate) fn put<O, R: Reading<O>>(
     policy: &Retry<R::On>,
     standing: &Standing<'_>,
@@ -233,7 +280,11 @@ pub(crate) fn put<O, R: Reading<O>>(
 }
 
 /// Puts an outcome before the judge: `None` where the call has ended well, and then that is noted.
-#[inline]
+#[allow(
+    clippy::inline_always,
+    reason = "a step of the cold loop, not a function to be called twice"
+)]
+#[inline(always)]
 pub(crate) fn examine<O, R: Reading<O>>(
     policy: &Retry<R::On>,
     standing: &Standing<'_>,

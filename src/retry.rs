@@ -93,6 +93,8 @@ pub(crate) struct Plan {
     on_retry: Option<Arc<OnRetry>>,
     pub(crate) seed: Option<u64>,
     pub(crate) outermost_only: bool,
+    /// Whether there is more to the policy than numbers and a predicate: a seed, a hook, a budget, `outermost_only`.
+    extras: bool,
 }
 
 impl Plan {
@@ -101,6 +103,11 @@ impl Plan {
     const fn set(&mut self, settings: Settings) {
         self.settings = settings.checked();
         self.backoff = Backoff::new(&self.settings, self.waits);
+    }
+
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        !self.extras
     }
 
     #[inline]
@@ -159,6 +166,7 @@ impl Retry<()> {
                 on_retry: None,
                 seed: None,
                 outermost_only: false,
+                extras: false,
             },
             predicate_fn: None,
             predicate: None,
@@ -499,6 +507,7 @@ impl<E> Retry<E> {
     #[must_use]
     pub const fn budget(mut self, budget: &'static Budget) -> Self {
         self.plan.budget = Some(budget);
+        self.plan.extras = true;
         self
     }
 
@@ -519,6 +528,7 @@ impl<E> Retry<E> {
     pub fn shared_budget(mut self, budget: Arc<Budget>) -> Self {
         self.plan.budget = None;
         self.plan.shared_budget = Some(budget);
+        self.plan.extras = true;
         self
     }
 
@@ -603,6 +613,7 @@ impl<E> Retry<E> {
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
         self.plan.seed = Some(seed);
+        self.plan.extras = true;
         self
     }
 
@@ -629,6 +640,7 @@ impl<E> Retry<E> {
     #[must_use]
     pub fn on_retry(mut self, hook: impl Fn(&RetryDetails<'_>) + Send + Sync + 'static) -> Self {
         self.plan.on_retry = Some(Arc::new(hook));
+        self.plan.extras = true;
         self
     }
 
@@ -656,6 +668,7 @@ impl<E> Retry<E> {
     #[must_use]
     pub const fn outermost_only(mut self) -> Self {
         self.plan.outermost_only = true;
+        self.plan.extras = true;
         self
     }
 

@@ -172,21 +172,25 @@ impl<'a> Standing<'a> {
         }
     }
 
+    /// Whether the call was made in no scope and brings nothing along.
     #[inline]
-    /// Whether policy, switches and nesting leave no attempt after this one.
-    pub(crate) fn is_last(&self, plan: &Plan) -> bool {
-        let limit = match self.origin.mode() {
+    pub(crate) fn is_plain(&self) -> bool {
+        self.resumed.is_none() && !matches!(self.origin, Origin::Unusual(_))
+    }
+
+    /// The most attempts that policy, switches and nesting allow.
+    pub(crate) fn limit(&self, plan: &Plan) -> Option<u32> {
+        match self.origin.mode() {
             Mode::Inactive => Some(1),
             _ if plan.outermost_only && depth() > 0 => Some(1),
             Mode::Testing(testing) => Some(testing.limit(plan.settings.attempts)),
             Mode::Normal => plan.settings.attempts,
-        };
-        limit.is_some_and(|limit| self.number >= limit)
+        }
     }
 
     /// The bounds of the wait after this attempt, unless it is the last.
     pub(crate) fn next_wait(&self, plan: &Plan) -> Option<(Duration, Duration)> {
-        if self.is_last(plan) {
+        if self.limit(plan).is_some_and(|limit| self.number >= limit) {
             return None;
         }
         let (shortest, longest) = match self.origin.mode() {
