@@ -15,7 +15,7 @@ use crate::attempts::Attempts;
 use crate::budget::Token;
 use crate::call::{Report, callable_of};
 use crate::decision::StopReason;
-use crate::depth::Deeper;
+use crate::depth::{Deeper, deeper};
 use crate::judge::{ByError, ByOutcome, Reading, examine};
 use crate::retry::Retry;
 use crate::standing::{Origin, Standing};
@@ -188,7 +188,8 @@ where
             };
             let left =
                 || Standing::new(this.origin, number, *this.waited, callable_of::<O>()).left(plan);
-            let attempt = Deeper::new(this.operation.attempt(plan.timer, left));
+            // The closure that makes the future is a part of the operation too.
+            let attempt = Deeper::new(deeper(|| this.operation.attempt(plan.timer, left)));
             this.state.set(State::Attempting { attempt, number });
         }
     }
@@ -505,7 +506,8 @@ impl<E: Debug> Retry<E> {
         async move {
             attempts.start_clock();
             loop {
-                match Deeper::new(operation(context)).await {
+                let (operation, context) = (&mut operation, &mut *context);
+                match Deeper::new(deeper(move || operation(context))).await {
                     Ok(value) => return Ok(attempts.succeed(value)),
                     Err(error) => attempts.again_async(error).await?,
                 }
