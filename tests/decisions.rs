@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// A policy without jitter on a clock of its own.
-fn plain() -> (Retry<u32>, &'static stamina::testing::VirtualClock) {
+fn plain() -> (Retry<u32>, &'static testing::VirtualClock) {
     let clock = clock();
     let policy = Retry::on::<u32>().wait_jitter(Duration::ZERO);
     (policy.timer(Timer::custom(clock)), clock)
