@@ -16,6 +16,7 @@ use crate::budget::Token;
 use crate::call::{Report, callable_of};
 use crate::decision::StopReason;
 use crate::depth::{Deeper, deeper};
+use crate::instrument::Callable;
 use crate::judge::{ByError, ByOutcome, Reading, examine};
 use crate::retry::Retry;
 use crate::standing::{Origin, Standing};
@@ -35,6 +36,12 @@ pub trait Operation {
     /// What a finished attempt comes to.
     #[doc(hidden)]
     fn outcome(&mut self, output: <Self::Attempt as Future>::Output) -> Self::Outcome;
+
+    /// The type name of the closure inside.
+    #[doc(hidden)]
+    fn type_name() -> &'static str {
+        std::any::type_name::<Self>()
+    }
 }
 
 impl<F: FnMut() -> Fut, Fut: Future> Operation for F {
@@ -159,8 +166,12 @@ where
                             stop_reason: None,
                         });
                     }
-                    let mut standing =
-                        Standing::new(this.origin, attempts, *this.waited, callable_of::<O>());
+                    let mut standing = Standing::new(
+                        this.origin,
+                        attempts,
+                        *this.waited,
+                        Callable::Type(O::type_name()),
+                    );
                     let mut token = None;
                     match examine::<_, R>(this.policy, &standing, &outcome, &mut token) {
                         Ok(Some(wait)) => {
@@ -186,8 +197,15 @@ where
                     }
                 }
             };
-            let left =
-                || Standing::new(this.origin, number, *this.waited, callable_of::<O>()).left(plan);
+            let left = || {
+                Standing::new(
+                    this.origin,
+                    number,
+                    *this.waited,
+                    Callable::Type(O::type_name()),
+                )
+                .left(plan)
+            };
             // The closure that makes the future is a part of the operation too.
             let attempt = Deeper::new(deeper(|| this.operation.attempt(plan.timer, left)));
             this.state.set(State::Attempting { attempt, number });
@@ -256,7 +274,12 @@ where
             stop_reason,
         } = ready!(call.as_mut().poll_to_end(cx, true));
         let call = call.project();
-        let standing = Standing::new(call.origin, attempts, *call.waited, callable_of::<O>());
+        let standing = Standing::new(
+            call.origin,
+            attempts,
+            *call.waited,
+            Callable::Type(O::type_name()),
+        );
         Poll::Ready(Report {
             result: outcome,
             attempts,
@@ -287,6 +310,10 @@ impl<F: Fn(A) -> Fut, A: Clone, Fut: Future> Operation for Wrapped<F, A> {
 
     fn outcome(&mut self, output: Fut::Output) -> Fut::Output {
         output
+    }
+
+    fn type_name() -> &'static str {
+        std::any::type_name::<F>()
     }
 }
 
@@ -322,6 +349,10 @@ where
             Some(output) => self.operation.outcome(output),
             None => Err((self.error)()),
         }
+    }
+
+    fn type_name() -> &'static str {
+        O::type_name()
     }
 }
 
