@@ -247,7 +247,6 @@ pin_project! {
     /// # Panics
     ///
     /// If it is polled after completion.
-    #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct ReportFuture<P, O, R>
     where
@@ -287,6 +286,14 @@ where
             elapsed: standing.elapsed(&call.policy.plan),
             stop_reason,
         })
+    }
+}
+
+impl<P, O: Operation, R> Debug for ReportFuture<P, O, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReportFuture")
+            .field("call", &self.call)
+            .finish()
     }
 }
 
