@@ -161,20 +161,18 @@ pub struct Schedule {
     backoff: Backoff,
     /// The failed attempt that the next item follows.
     number: u32,
-    /// Retries still to come.
-    left: u32,
+    /// Retries still to come; `None` for no end.
+    left: Option<u32>,
 }
 
 impl Schedule {
     pub(crate) fn new(settings: Settings, backoff: Backoff) -> Self {
-        let left = settings
-            .attempts
-            .map_or(u32::MAX, |attempts| attempts.saturating_sub(1));
+        let attempts = settings.attempts;
         Self {
             settings,
             backoff,
             number: 1,
-            left,
+            left: attempts.map(|attempts| attempts.saturating_sub(1)),
         }
     }
 }
@@ -188,16 +186,15 @@ impl Iterator for Schedule {
 
     fn nth(&mut self, skip: usize) -> Option<Self::Item> {
         let skip = u32::try_from(skip).unwrap_or(u32::MAX);
-        let Some(left) = self.left.checked_sub(skip).filter(|left| *left > 0) else {
-            self.left = 0;
-            return None;
-        };
+        if let Some(left) = &mut self.left {
+            let Some(rest) = left.checked_sub(skip).and_then(|left| left.checked_sub(1)) else {
+                *left = 0;
+                return None;
+            };
+            *left = rest;
+        }
         let number = self.number.saturating_add(skip);
         self.number = number.saturating_add(1);
-        // Without a limit on attempts the schedule has no end either.
-        if self.settings.attempts.is_some() {
-            self.left = left.saturating_sub(1);
-        }
         let (shortest, longest) = self.backoff.bounds(number);
         Some((
             Duration::from_nanos(shortest),
@@ -206,10 +203,9 @@ impl Iterator for Schedule {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
-        match self.settings.attempts {
-            Some(_) => (left, Some(left)),
-            None => (usize::MAX, None),
+        match self.left.map(usize::try_from) {
+            Some(Ok(left)) => (left, Some(left)),
+            Some(Err(_)) | None => (usize::MAX, None),
         }
     }
 }

@@ -15,7 +15,8 @@ use crate::attempts::Attempts;
 use crate::budget::Token;
 use crate::call::{Report, callable_of};
 use crate::decision::StopReason;
-use crate::depth::Deeper;
+use crate::depth::{Deeper, deeper};
+use crate::instrument::Callable;
 use crate::judge::{ByError, ByOutcome, Reading, examine};
 use crate::retry::Retry;
 use crate::standing::{Origin, Standing};
@@ -35,6 +36,12 @@ pub trait Operation {
     /// What a finished attempt comes to.
     #[doc(hidden)]
     fn outcome(&mut self, output: <Self::Attempt as Future>::Output) -> Self::Outcome;
+
+    /// The type name of the closure inside.
+    #[doc(hidden)]
+    fn type_name() -> &'static str {
+        std::any::type_name::<Self>()
+    }
 }
 
 impl<F: FnMut() -> Fut, Fut: Future> Operation for F {
@@ -159,8 +166,12 @@ where
                             stop_reason: None,
                         });
                     }
-                    let mut standing =
-                        Standing::new(this.origin, attempts, *this.waited, callable_of::<O>());
+                    let mut standing = Standing::new(
+                        this.origin,
+                        attempts,
+                        *this.waited,
+                        Callable::Type(O::type_name()),
+                    );
                     let mut token = None;
                     match examine::<_, R>(this.policy, &standing, &outcome, &mut token) {
                         Ok(Some(wait)) => {
@@ -186,9 +197,17 @@ where
                     }
                 }
             };
-            let left =
-                || Standing::new(this.origin, number, *this.waited, callable_of::<O>()).left(plan);
-            let attempt = Deeper::new(this.operation.attempt(plan.timer, left));
+            let left = || {
+                Standing::new(
+                    this.origin,
+                    number,
+                    *this.waited,
+                    Callable::Type(O::type_name()),
+                )
+                .left(plan)
+            };
+            // The closure that makes the future is a part of the operation too.
+            let attempt = Deeper::new(deeper(|| this.operation.attempt(plan.timer, left)));
             this.state.set(State::Attempting { attempt, number });
         }
     }
@@ -228,7 +247,6 @@ pin_project! {
     /// # Panics
     ///
     /// If it is polled after completion.
-    #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct ReportFuture<P, O, R>
     where
@@ -255,7 +273,12 @@ where
             stop_reason,
         } = ready!(call.as_mut().poll_to_end(cx, true));
         let call = call.project();
-        let standing = Standing::new(call.origin, attempts, *call.waited, callable_of::<O>());
+        let standing = Standing::new(
+            call.origin,
+            attempts,
+            *call.waited,
+            Callable::Type(O::type_name()),
+        );
         Poll::Ready(Report {
             result: outcome,
             attempts,
@@ -263,6 +286,14 @@ where
             elapsed: standing.elapsed(&call.policy.plan),
             stop_reason,
         })
+    }
+}
+
+impl<P, O: Operation, R> Debug for ReportFuture<P, O, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReportFuture")
+            .field("call", &self.call)
+            .finish()
     }
 }
 
@@ -286,6 +317,10 @@ impl<F: Fn(A) -> Fut, A: Clone, Fut: Future> Operation for Wrapped<F, A> {
 
     fn outcome(&mut self, output: Fut::Output) -> Fut::Output {
         output
+    }
+
+    fn type_name() -> &'static str {
+        std::any::type_name::<F>()
     }
 }
 
@@ -321,6 +356,10 @@ where
             Some(output) => self.operation.outcome(output),
             None => Err((self.error)()),
         }
+    }
+
+    fn type_name() -> &'static str {
+        O::type_name()
     }
 }
 
@@ -505,7 +544,8 @@ impl<E: Debug> Retry<E> {
         async move {
             attempts.start_clock();
             loop {
-                match Deeper::new(operation(context)).await {
+                let (operation, context) = (&mut operation, &mut *context);
+                match Deeper::new(deeper(move || operation(context))).await {
                     Ok(value) => return Ok(attempts.succeed(value)),
                     Err(error) => attempts.again_async(error).await?,
                 }

@@ -12,9 +12,19 @@ use pin_project_lite::pin_project;
 #[cfg(feature = "tokio")]
 use tokio::time::Sleep as TokioSleep;
 
-/// Stands in for tokio's sleep where the feature is off; it is never made.
+/// Stands in for tokio's sleep where the feature is off; it is never made. It is not `Unpin` either: a feature that
+/// some other crate switches on must not take that away from anybody's future.
 #[cfg(not(feature = "tokio"))]
-type TokioSleep = std::future::Pending<()>;
+struct TokioSleep(std::marker::PhantomPinned);
+
+#[cfg(not(feature = "tokio"))]
+impl Future for TokioSleep {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+}
 
 /// A source of time of your own, for [`Timer::custom`].
 ///

@@ -43,7 +43,8 @@ pub fn transient_io(error: &io::Error) -> bool {
 
 /// Whether an error is a `T`, or has one anywhere in its chain of sources.
 ///
-/// Serves `Box<dyn Error>`, `anyhow::Error` and enums that wrap what caused them.
+/// Serves `Box<dyn Error>`, `anyhow::Error` and enums that wrap what caused them. It looks into an [`io::Error`] too,
+/// which leaves the error that it carries out of its chain of sources.
 ///
 /// # Examples
 ///
@@ -59,7 +60,11 @@ pub fn transient_io(error: &io::Error) -> bool {
 /// ```
 #[must_use]
 pub fn caused_by<T: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |&error| error.source()).any(<dyn Error>::is::<T>)
+    std::iter::successors(Some(error), |&error| {
+        let carried = error.downcast_ref().and_then(io::Error::get_ref);
+        carried.map_or_else(|| error.source(), |carried| Some(carried))
+    })
+    .any(<dyn Error>::is::<T>)
 }
 
 /// The first of two decisions that is not [`Decision::Stop`]. The second predicate is asked only if the first one

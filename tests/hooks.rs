@@ -1,0 +1,491 @@
+//! Hooks: what they are told, in which order, by whom, and under which name.
+
+mod scene;
+
+use futures::executor::block_on;
+use scene::{Steered, Told, Witness, clock, ms, panic_of, poll, secs};
+use stamina::instrument::{self, GaveUp, Hook, HookScope, Recovered, RetryDetails};
+use stamina::testing;
+use stamina::{Budget, Retry, StopReason, Timer};
+use std::future::ready;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+/// Waits 100 ms, 200 ms, ... at once.
+fn policy() -> Retry<&'static str> {
+    Retry::on()
+        .wait_jitter(Duration::ZERO)
+        .timer(Timer::custom(clock()))
+}
+
+fn down() -> Result<(), &'static str> {
+    Err("down")
+}
+
+#[test]
+fn every_field_of_every_event() {
+    let clock = Steered::new();
+    let (witness, _hooks) = Witness::here();
+    let policy = policy().attempts(3).named("fetch").timer(clock.timer());
+    let mut errors = ["one", "two", "three", "four"].into_iter();
+    let mut operation = || {
+        clock.pass(secs(1));
+        match errors.next() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    };
+    assert_eq!(policy.call(&mut operation), Err("three"));
+    let callable = "fetch".to_owned();
+    let (error_type, depth) = ("&str", 0);
+    let retry = |retry_num, wait_for, waited_so_far, elapsed, caused_by: &str| Told::Retry {
+        callable: callable.clone(),
+        retry_num,
+        wait_for: ms(wait_for),
+        waited_so_far: ms(waited_so_far),
+        elapsed: ms(elapsed),
+        caused_by: caused_by.to_owned(),
+        error_type,
+        depth,
+    };
+    let gave_up = Told::GaveUp {
+        callable: callable.clone(),
+        attempts: 3,
+        reason: StopReason::AttemptsExhausted,
+        waited_so_far: ms(300),
+        elapsed: ms(3300),
+        caused_by: "\"three\"".to_owned(),
+        error_type,
+        depth,
+    };
+    assert_eq!(
+        witness.take(),
+        [
+            retry(1, 100, 0, 1000, "\"one\""),
+            retry(2, 200, 100, 2100, "\"two\""),
+            gave_up
+        ]
+    );
+    assert_eq!(policy.call(&mut operation), Ok(()));
+    let recovered = Told::Recovered {
+        callable: callable.clone(),
+        attempts: 2,
+        waited_so_far: ms(100),
+        elapsed: ms(2100),
+    };
+    assert_eq!(
+        witness.take(),
+        [retry(1, 100, 0, 1000, "\"four\""), recovered]
+    );
+    // Without a clock, what has elapsed is what was waited.
+    let _ = policy.no_timeout().call(|| {
+        clock.pass(secs(1));
+        down()
+    });
+    assert!(matches!(witness.take()[1], Told::Retry { elapsed, .. } if elapsed == ms(100)));
+}
+
+#[test]
+fn told_only_where_there_is_something_to_tell() {
+    static EMPTY: Budget = Budget::new().floor(0);
+    #[track_caller]
+    fn told(
+        policy: &Retry<&'static str>,
+        operation: impl FnMut() -> Result<(), &'static str>,
+        told: &[&str],
+    ) {
+        let (witness, _hooks) = Witness::here();
+        let _ = policy.call(operation);
+        assert_eq!(witness.short(), told);
+    }
+    let once = |errors: &'static [&'static str]| {
+        let mut errors = errors.iter();
+        move || errors.next().map_or(Ok(()), |error| Err(*error))
+    };
+    told(&policy(), || Ok(()), &[]);
+    told(&policy(), once(&["down"]), &["retry 1", "recovered 2"]);
+    told(
+        &policy().attempts(1),
+        down,
+        &["gave up 1 attempts_exhausted"],
+    );
+    told(
+        &policy().timeout(Duration::ZERO),
+        down,
+        &["gave up 1 timed_out"],
+    );
+    told(
+        &policy().budget(&EMPTY),
+        down,
+        &["gave up 1 budget_exhausted"],
+    );
+    let picky = policy().when(|error| *error == "down");
+    told(&picky, || Err("gone"), &[]);
+    told(&picky, once(&["down", "gone"]), &["retry 1"]);
+    let inactive = testing::inactive();
+    told(&policy(), down, &[]);
+    drop(inactive);
+    let _testing = testing::scoped(testing::Testing::attempts(2));
+    told(
+        &policy(),
+        down,
+        &["retry 1", "gave up 2 attempts_exhausted"],
+    );
+    told(&policy(), once(&["down"]), &["retry 1", "recovered 2"]);
+}
+
+#[test]
+fn told_before_the_wait() {
+    let clock = Steered::new();
+    let (witness, _hooks) = Witness::here();
+    let own = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&own);
+    let policy = policy()
+        .timer(clock.timer())
+        .on_retry(move |details| scene::lock(&kept).push((details.retry_num, clock.slept().len())));
+    let mut future = pin!(policy.call_async(|| ready(down())));
+    assert!(poll(future.as_mut()).is_pending());
+    assert_eq!(witness.short(), ["retry 1"]);
+    let _ = policy.clone().attempts(3).call(down);
+    assert_eq!(*scene::lock(&own), [(1, 0), (1, 1), (2, 2)]);
+}
+
+#[test]
+fn a_policys_own_hook_runs_beside_the_others_and_when_they_are_muted() {
+    let count = Arc::new(Mutex::new(0));
+    let counter = Arc::clone(&count);
+    let policy = policy()
+        .attempts(3)
+        .on_retry(move |_| *scene::lock(&counter) += 1);
+    let (witness, hooks) = Witness::here();
+    let _ = policy.call(down);
+    assert_eq!((witness.take().len(), *scene::lock(&count)), (3, 2));
+    let _muted = instrument::scoped_hooks([]);
+    let _ = policy.call(down);
+    assert_eq!((witness.take().len(), *scene::lock(&count)), (0, 4));
+    // The last one that was set counts.
+    let replaced = policy.on_retry(|_| {});
+    let _ = replaced.call(down);
+    assert_eq!(*scene::lock(&count), 4);
+    drop(hooks);
+}
+
+/// Counts itself into a list.
+#[derive(Debug)]
+struct Numbered(u32, Arc<Mutex<Vec<u32>>>);
+
+impl Hook for Numbered {
+    fn retry_scheduled(&self, _: &RetryDetails<'_>) {
+        scene::lock(&self.1).push(self.0);
+    }
+}
+
+#[test]
+fn hooks_are_told_in_their_order() {
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let hooks =
+        (1..=3).map(|number| Arc::new(Numbered(number, Arc::clone(&order))) as Arc<dyn Hook>);
+    let _hooks = instrument::scoped_hooks(hooks);
+    let _ = policy().attempts(2).call(down);
+    assert_eq!(*scene::lock(&order), [1, 2, 3]);
+    assert_eq!(instrument::hooks().len(), 3);
+}
+
+/// Panics at everything.
+#[derive(Debug)]
+struct Grenade;
+
+impl Hook for Grenade {
+    fn retry_scheduled(&self, _: &RetryDetails<'_>) {
+        panic!("retry_scheduled went off");
+    }
+    fn gave_up(&self, _: &GaveUp<'_>) {
+        panic!("gave_up went off");
+    }
+    fn recovered(&self, _: &Recovered<'_>) {
+        panic!("recovered went off");
+    }
+}
+
+#[test]
+fn a_hook_that_panics_corrupts_nothing() {
+    let witness = Arc::new(Witness::default());
+    let around =
+        || -> [Arc<dyn Hook>; 3] { [Arc::new(Grenade), witness.clone(), Arc::new(Grenade)] };
+    let _hooks = instrument::scoped_hooks(around());
+    let policy = policy()
+        .attempts(3)
+        .on_retry(|_| panic!("on_retry went off"));
+    assert_eq!(policy.call(down), Err("down"));
+    assert_eq!(
+        witness.short(),
+        ["retry 1", "retry 2", "gave up 3 attempts_exhausted"]
+    );
+    assert_eq!(block_on(policy.call_async(|| ready(down()))), Err("down"));
+    assert_eq!(witness.short().len(), 3);
+    let mut attempts = policy.start();
+    assert_eq!(attempts.decide(&"down"), Ok(ms(100)));
+    attempts.succeed(());
+    assert_eq!(witness.short(), ["retry 1", "recovered 2"]);
+}
+
+#[test]
+fn an_error_whose_debug_panics_is_not_lost() {
+    struct Touchy;
+    impl std::fmt::Debug for Touchy {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("do not look at me")
+        }
+    }
+    let (_witness, _hooks) = Witness::here();
+    let policy = Retry::on::<Touchy>()
+        .attempts(3)
+        .timer(Timer::custom(clock()));
+    let mut calls = 0;
+    assert!(
+        policy
+            .call(|| {
+                calls += 1;
+                Err::<(), _>(Touchy)
+            })
+            .is_err()
+    );
+    assert_eq!(calls, 3);
+}
+
+#[test]
+fn a_hook_may_use_the_library() {
+    /// Makes a call of its own, and sets hooks, when it is told something.
+    struct Caller(Arc<Witness>);
+    impl Hook for Caller {
+        fn retry_scheduled(&self, _: &RetryDetails<'_>) {
+            let _hooks = instrument::scoped_hooks([self.0.clone() as Arc<dyn Hook>]);
+            let _ = policy().attempts(2).call(down);
+        }
+    }
+    let witness = Arc::new(Witness::default());
+    let _hooks = instrument::scoped_hooks([Arc::new(Caller(witness.clone())) as Arc<dyn Hook>]);
+    assert_eq!(policy().attempts(3).call(down), Err("down"));
+    assert_eq!(witness.take().len(), 4);
+}
+
+mod place {
+    use super::{Retry, Timer, clock};
+
+    pub(crate) async fn fetch((): ()) -> Result<(), &'static str> {
+        Err("down")
+    }
+
+    pub(crate) fn read(_: u8) -> Result<(), &'static str> {
+        Err("down")
+    }
+
+    pub(crate) fn twice() -> Retry<&'static str> {
+        Retry::on().attempts(1).timer(Timer::custom(clock()))
+    }
+}
+
+#[test]
+fn what_a_call_is_called() {
+    use place::{fetch, read, twice};
+    let (witness, _hooks) = Witness::here();
+    let name = || {
+        let told = witness.take();
+        assert_eq!(told.len(), 1);
+        told[0].callable().to_owned()
+    };
+    let me = "hooks::what_a_call_is_called";
+    let policy = twice();
+
+    let _ = policy.call(down);
+    assert_eq!(name(), "hooks::down");
+    let _ = policy.call(|| down());
+    assert_eq!(name(), me);
+    let _ = (|| policy.call(|| (|| down())()))();
+    assert_eq!(name(), me);
+    let _ = policy.report(|| down());
+    assert_eq!(name(), me);
+    let _ = block_on(policy.call_async(|| fetch(())));
+    assert_eq!(name(), me);
+    let _ = block_on(async { policy.call_async(|| async { fetch(()).await }).await });
+    assert_eq!(name(), me);
+    let _ = block_on(policy.report_async(|| fetch(())));
+    assert_eq!(name(), me);
+    let _ = block_on(
+        policy
+            .call_async(|| fetch(()))
+            .attempt_timeout(secs(1), || "slow"),
+    );
+    assert_eq!(name(), me);
+    let _ = block_on(
+        policy
+            .call_async(|| fetch(()))
+            .attempt_timeout(secs(1), || "slow")
+            .attempt_timeout(secs(2), || "slow"),
+    );
+    assert_eq!(name(), me);
+    let _ = block_on(policy.call_async_with(&mut (), async |()| down()));
+    assert_eq!(name(), me);
+    let _ = policy.wrap(read)(1);
+    assert_eq!(name(), "hooks::place::read");
+    let _ = policy.wrap(|byte: u8| read(byte))(1);
+    assert_eq!(name(), me);
+    let _ = block_on(policy.wrap_async(fetch)(()));
+    assert_eq!(name(), "hooks::place::fetch");
+    let _ = block_on(policy.wrap_async(|()| fetch(()))(()));
+    assert_eq!(name(), me);
+    let wrapped = policy.wrap_async(fetch);
+    let _ = block_on(wrapped(()).attempt_timeout(secs(1), || "slow"));
+    assert_eq!(name(), "hooks::place::fetch");
+    let outcome = Retry::on::<Result<(), &str>>().attempts(1);
+    let _ = outcome.call_outcome(down);
+    assert_eq!(name(), "hooks::down");
+    let _ = block_on(outcome.call_outcome_async(|| fetch(())));
+    assert_eq!(name(), me);
+
+    let _ = policy.start().decide(&"down");
+    assert_eq!(name(), format!("tests/hooks.rs:{}", line!() - 1));
+    let _ = policy.resume(3, Duration::ZERO).decide(&"down");
+    assert_eq!(name(), format!("tests/hooks.rs:{}", line!() - 1));
+
+    // A name wins over all of them.
+    let named = policy.named("fetch");
+    let _ = named.call(down);
+    assert_eq!(name(), "fetch");
+    let _ = named.start().decide(&"down");
+    assert_eq!(name(), "fetch");
+    let _ = block_on(named.wrap_async(fetch)(()));
+    assert_eq!(name(), "fetch");
+    let _ = block_on(named.call_async_with(&mut (), async |()| down()));
+    assert_eq!(name(), "fetch");
+}
+
+/// Tests that replace the hooks of the process, one at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    scene::lock(&ALONE)
+}
+
+#[test]
+fn the_hooks_of_the_process() {
+    let _alone = alone();
+    let defaults = usize::from(cfg!(feature = "log")) + usize::from(cfg!(feature = "metrics"));
+    assert_eq!(instrument::hooks().len(), defaults);
+    let witness = Arc::new(Witness::default());
+    let mine = || policy().attempts(2).named("process").call(down);
+    instrument::set_hooks([witness.clone() as Arc<dyn Hook>]);
+    assert_eq!(instrument::hooks().len(), 1);
+    let _ = std::thread::spawn(mine).join().unwrap();
+    // Tests that run beside this one may be heard too.
+    let heard = || {
+        witness
+            .take()
+            .iter()
+            .filter(|told| told.callable() == "process")
+            .count()
+    };
+    assert_eq!(heard(), 2);
+    {
+        let (scoped, _hooks) = Witness::here();
+        let _ = mine();
+        assert_eq!((heard(), scoped.take().len()), (0, 2));
+    }
+    let _ = mine();
+    assert_eq!(heard(), 2);
+    instrument::set_hooks([]);
+    assert!(instrument::hooks().is_empty());
+    let _ = mine();
+    instrument::set_hooks([witness.clone() as Arc<dyn Hook>]);
+    instrument::set_hooks([
+        witness.clone() as Arc<dyn Hook>,
+        witness.clone() as Arc<dyn Hook>,
+    ]);
+    assert_eq!(heard(), 0);
+    let _ = mine();
+    assert_eq!(heard(), 4);
+    instrument::reset_hooks();
+    instrument::reset_hooks();
+    assert_eq!(instrument::hooks().len(), defaults);
+    let _ = mine();
+    assert_eq!(heard(), 0);
+    assert_eq!(
+        Arc::strong_count(&witness),
+        1,
+        "hooks that were replaced are dropped"
+    );
+}
+
+#[test]
+fn hooks_that_use_the_library_when_they_are_dropped() {
+    struct Resetting;
+    impl Hook for Resetting {}
+    impl Drop for Resetting {
+        fn drop(&mut self) {
+            instrument::reset_hooks();
+            let _hooks = instrument::scoped_hooks([]);
+        }
+    }
+    let _alone = alone();
+    instrument::set_hooks([Arc::new(Resetting) as Arc<dyn Hook>]);
+    instrument::set_hooks([]);
+    instrument::reset_hooks();
+    drop(instrument::scoped_hooks([
+        Arc::new(Resetting) as Arc<dyn Hook>
+    ]));
+}
+
+#[test]
+fn scopes_nest_and_may_be_left_in_any_order() {
+    fn heard(witness: &Witness) -> usize {
+        let _ = policy().attempts(2).call(down);
+        witness.take().len()
+    }
+    let (outer, outer_scope) = Witness::here();
+    let (inner, inner_scope) = Witness::here();
+    assert_eq!((heard(&inner), outer.take().len()), (2, 0));
+    drop(outer_scope);
+    assert_eq!(heard(&inner), 2);
+    let (last, last_scope) = Witness::here();
+    drop(inner_scope);
+    assert_eq!((heard(&last), inner.take().len()), (2, 0));
+    drop(last_scope);
+    let _ = heard(&last);
+    assert_eq!((last.take().len(), outer.take().len()), (0, 0));
+
+    let (outer, _scope) = Witness::here();
+    let message = panic_of(|| {
+        let (_, _inner) = Witness::here();
+        panic!("left by a panic");
+    });
+    assert_eq!((message.as_str(), heard(&outer)), ("left by a panic", 2));
+}
+
+#[test]
+fn a_future_keeps_the_hooks_it_was_made_with() {
+    let (witness, hooks) = Witness::here();
+    let policy = policy().attempts(2);
+    let mut context = ();
+    let wrapped = policy.wrap_async(|()| ready(down()));
+    let futures = (
+        policy.call_async(|| ready(down())),
+        policy.report_async(|| ready(down())),
+        wrapped(()),
+        policy.call_async_with(&mut context, async |()| down()),
+        policy
+            .call_async(|| ready(down()))
+            .attempt_timeout(secs(1), || "slow"),
+    );
+    drop::<HookScope>(hooks);
+    let (other, _hooks) = Witness::here();
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            let _ = block_on(futures.0);
+            let _ = block_on(futures.1);
+            let _ = block_on(futures.2);
+            let _ = block_on(futures.3);
+            let _ = block_on(futures.4);
+        });
+    });
+    assert_eq!((witness.take().len(), other.take().len()), (10, 0));
+}

@@ -1,0 +1,339 @@
+//! `Retry`: its settings, what reads them back, and which are refused.
+
+mod scene;
+
+use scene::{ms, panic_of, secs};
+use stamina::testing::{Testing, VirtualClock};
+use stamina::{Budget, Decision, Retry, Settings, Timer};
+use std::sync::Arc;
+use std::time::Duration;
+
+fn retryable(error: &u32) -> Decision {
+    (*error > 1).into()
+}
+
+fn linear(n: u32) -> Duration {
+    ms(10).saturating_mul(n)
+}
+
+static CLOCK: VirtualClock = VirtualClock::new();
+static BUDGET: Budget = Budget::new().named("everything");
+/// Every `const` setter at once.
+static EVERYTHING: Retry<u32> = Retry::on::<u32>()
+    .unlimited_attempts()
+    .attempts(7)
+    .no_timeout()
+    .timeout(secs(8))
+    .wait_initial(ms(1))
+    .wait_max(ms(900))
+    .wait_jitter(ms(30))
+    .wait_exp_base(1.5)
+    .full_jitter()
+    .waits(linear)
+    .when_fn(retryable)
+    .budget(&BUDGET)
+    .named("everything")
+    .timer(Timer::custom(&CLOCK))
+    .seed(3)
+    .outermost_only();
+static COPIED: Retry<()> = Retry::on::<()>().with_settings(EVERYTHING_SETTINGS);
+const EVERYTHING_SETTINGS: Settings = Settings {
+    attempts: Some(7),
+    timeout: Some(secs(8)),
+    wait_initial: ms(1),
+    wait_max: ms(900),
+    wait_jitter: ms(30),
+    wait_exp_base: 1.5,
+    full_jitter: true,
+};
+static CONSTANT: Retry<()> = Retry::on::<()>().named("constant");
+static READ_BACK: (Settings, Option<&str>) = (CONSTANT.settings(), CONSTANT.name());
+
+#[test]
+fn the_defaults_are_those_of_the_contract() {
+    let defaults = Settings {
+        attempts: Some(10),
+        timeout: Some(secs(45)),
+        wait_initial: ms(100),
+        wait_max: secs(5),
+        wait_jitter: secs(1),
+        wait_exp_base: 2.0,
+        full_jitter: false,
+    };
+    assert_eq!(Settings::DEFAULT, defaults);
+    assert_eq!(Settings::default(), defaults);
+    let policy = Retry::on::<()>();
+    assert_eq!(policy.settings(), defaults);
+    assert_eq!(policy.name(), None);
+    assert!(policy.get_budget().is_none());
+    assert_eq!(READ_BACK, (defaults, Some("constant")));
+}
+
+#[test]
+fn every_setter_changes_its_own_number_and_no_other() {
+    #[track_caller]
+    fn sets(policy: &Retry<()>, settings: Settings) {
+        assert_eq!(policy.settings(), settings);
+    }
+    let (on, default) = (Retry::on::<()>, Settings::DEFAULT);
+    let attempts = Some(u32::MAX);
+    sets(
+        &on().attempts(u32::MAX),
+        Settings {
+            attempts,
+            ..default
+        },
+    );
+    let attempts = None;
+    sets(
+        &on().unlimited_attempts(),
+        Settings {
+            attempts,
+            ..default
+        },
+    );
+    let timeout = Some(Duration::MAX);
+    sets(
+        &on().timeout(Duration::MAX),
+        Settings { timeout, ..default },
+    );
+    let timeout = None;
+    sets(&on().no_timeout(), Settings { timeout, ..default });
+    let wait_initial = Duration::MAX;
+    sets(
+        &on().wait_initial(wait_initial),
+        Settings {
+            wait_initial,
+            ..default
+        },
+    );
+    let wait_max = Duration::ZERO;
+    sets(
+        &on().wait_max(wait_max),
+        Settings {
+            wait_max,
+            ..default
+        },
+    );
+    let wait_jitter = Duration::MAX;
+    sets(
+        &on().wait_jitter(wait_jitter),
+        Settings {
+            wait_jitter,
+            ..default
+        },
+    );
+    let wait_exp_base = 1.0;
+    sets(
+        &on().wait_exp_base(wait_exp_base),
+        Settings {
+            wait_exp_base,
+            ..default
+        },
+    );
+    let full_jitter = true;
+    sets(
+        &on().full_jitter(),
+        Settings {
+            full_jitter,
+            ..default
+        },
+    );
+    for other in [
+        on().named("x"),
+        on().seed(1),
+        on().waits(linear),
+        on().outermost_only(),
+    ] {
+        sets(&other, default);
+    }
+}
+
+#[test]
+fn the_last_setting_counts() {
+    assert_eq!(
+        Retry::on::<()>()
+            .attempts(3)
+            .attempts(4)
+            .settings()
+            .attempts,
+        Some(4)
+    );
+    assert_eq!(
+        Retry::on::<()>()
+            .full_jitter()
+            .with_settings(Settings::DEFAULT)
+            .settings(),
+        Settings::DEFAULT
+    );
+    assert_eq!(Retry::on::<()>().named("a").named("b").name(), Some("b"));
+}
+
+#[test]
+fn a_static_holds_every_const_setter() {
+    assert_eq!(EVERYTHING.settings(), EVERYTHING_SETTINGS);
+    assert_eq!(COPIED.settings(), EVERYTHING_SETTINGS);
+    assert_eq!(EVERYTHING.name(), Some("everything"));
+    assert!(std::ptr::eq(EVERYTHING.get_budget().unwrap(), &BUDGET));
+    assert_eq!(EVERYTHING.call(|| Err::<(), _>(1)), Err(1));
+}
+
+#[test]
+fn a_budget_replaces_a_shared_one_and_the_other_way_round() {
+    let shared = Arc::new(Budget::new().floor(8));
+    let policy = Retry::on::<()>()
+        .budget(&BUDGET)
+        .shared_budget(Arc::clone(&shared));
+    assert!(std::ptr::eq(policy.get_budget().unwrap(), &*shared));
+    let policy = policy.budget(&BUDGET);
+    assert!(std::ptr::eq(policy.get_budget().unwrap(), &BUDGET));
+}
+
+#[test]
+fn debug_shows_what_was_set() {
+    let text = format!("{EVERYTHING:?}");
+    for part in [
+        "attempts: Some(7)",
+        "timeout: Some(8s)",
+        "wait_initial: 1ms",
+        "wait_max: 900ms",
+        "wait_jitter: 30ms",
+        "wait_exp_base: 1.5",
+        "full_jitter: true",
+        "name: Some(\"everything\")",
+        "seed: Some(3)",
+        "outermost_only: true",
+        "custom",
+        "Budget",
+    ] {
+        assert!(text.contains(part), "no {part} in {text}");
+    }
+    let closures = Retry::on::<()>().when(|()| true).on_retry(|_| {});
+    assert_ne!(format!("{closures:?}"), format!("{:?}", Retry::on::<()>()));
+}
+
+#[test]
+fn a_clone_is_a_policy_of_its_own() {
+    let original = Retry::on::<u8>().attempts(3).named("original");
+    let copy = original.clone().attempts(4).named("copy");
+    assert_eq!(
+        (original.settings().attempts, original.name()),
+        (Some(3), Some("original"))
+    );
+    assert_eq!(
+        (copy.settings().attempts, copy.name()),
+        (Some(4), Some("copy"))
+    );
+}
+
+#[test]
+fn nonsense_is_refused_with_setting_value_and_range() {
+    #[track_caller]
+    fn refused(run: impl FnOnce(), parts: &[&str]) {
+        let message = panic_of(run);
+        for part in parts {
+            assert!(message.contains(part), "no {part:?} in {message:?}");
+        }
+    }
+    let base = |wait_exp_base| {
+        move || {
+            let _ = Retry::on::<()>().wait_exp_base(wait_exp_base);
+        }
+    };
+    let with = |settings| {
+        move || {
+            let _ = Retry::on::<()>().with_settings(settings);
+        }
+    };
+    refused(
+        || drop(Retry::on::<()>().attempts(0)),
+        &["`attempts` is 0", "at least 1"],
+    );
+    for (value, name) in [
+        (0.0, "0"),
+        (-0.0, "-0"),
+        (0.999, "0.999"),
+        (-2.0, "-2"),
+        (f64::NAN, "NaN"),
+        (f64::INFINITY, "inf"),
+        (f64::NEG_INFINITY, "-inf"),
+        (f64::MIN_POSITIVE, "e-308"),
+    ] {
+        let parts = ["`wait_exp_base` is ", name, "finite and at least 1"];
+        refused(base(value), &parts);
+        let wait_exp_base = value;
+        refused(
+            with(Settings {
+                wait_exp_base,
+                ..Settings::DEFAULT
+            }),
+            &parts,
+        );
+    }
+    let attempts = Some(0);
+    refused(
+        with(Settings {
+            attempts,
+            ..Settings::DEFAULT
+        }),
+        &["`attempts` is 0", "at least 1", "`None`"],
+    );
+    refused(
+        || {
+            let _ = Testing::attempts(0);
+        },
+        &["Testing::attempts", "is 0", "at least 1"],
+    );
+    let ratio = |ratio| move || drop(Budget::new().ratio(ratio));
+    for (value, name) in [
+        (0.0, "0"),
+        (-0.5, "-0.5"),
+        (1.5, "1.5"),
+        (f64::NAN, "NaN"),
+        (f64::INFINITY, "inf"),
+    ] {
+        refused(
+            ratio(value),
+            &[&format!("`ratio` of a `Budget` is {name}"), "at most 1"],
+        );
+    }
+    refused(
+        || drop(Budget::new().decay(Duration::ZERO)),
+        &["`decay`", "is 0"],
+    );
+}
+
+#[test]
+fn a_refusal_points_at_the_caller() {
+    let place = Arc::new(std::sync::Mutex::new(String::new()));
+    let seen = Arc::clone(&place);
+    let (me, others) = (std::thread::current().id(), std::panic::take_hook());
+    std::panic::set_hook(Box::new(move |info| {
+        if std::thread::current().id() != me {
+            return others(info);
+        }
+        *scene::lock(&seen) = info.location().map(ToString::to_string).unwrap_or_default();
+    }));
+    let _ = std::panic::catch_unwind(|| drop(Retry::on::<()>().attempts(0)));
+    drop(std::panic::take_hook());
+    assert!(
+        scene::lock(&place).contains("tests/policy.rs"),
+        "{}",
+        scene::lock(&place)
+    );
+}
+
+#[test]
+fn the_ends_of_every_range_are_legal() {
+    let extreme = Retry::on::<()>()
+        .attempts(1)
+        .attempts(u32::MAX)
+        .timeout(Duration::ZERO)
+        .timeout(Duration::MAX)
+        .wait_exp_base(1.0)
+        .wait_exp_base(f64::MAX)
+        .wait_initial(Duration::MAX)
+        .wait_max(Duration::MAX)
+        .wait_jitter(Duration::MAX);
+    assert_eq!(extreme.schedule().size_hint().0, u32::MAX as usize - 1);
+}
