@@ -1,0 +1,8 @@
+//! The pages of `docs/`, so that their code is compiled and run with the other doctests.
+
+#![cfg(doctest)]
+
+#[doc = include_str!("../docs/motivation.md")]
+mod motivation {}
+#[doc = include_str!("../docs/tutorial.md")]
+mod tutorial {}
