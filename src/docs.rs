@@ -2,6 +2,8 @@
 
 #![cfg(doctest)]
 
+#[doc = include_str!("../docs/cookbook.md")]
+mod cookbook {}
 #[doc = include_str!("../docs/motivation.md")]
 mod motivation {}
 #[doc = include_str!("../docs/tutorial.md")]
