@@ -36,7 +36,7 @@ pub fn transient(error: &Error) -> bool {
     }
 }
 
-/// SQLSTATE codes, as PostgreSQL uses them.
+// SQLSTATE codes, as PostgreSQL uses them.
 fn transient_state(code: &str) -> bool {
     let transient = [
         "40001", "40P01", // serialization failure, deadlock: the transaction was rolled back
