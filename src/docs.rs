@@ -4,7 +4,11 @@
 
 #[doc = include_str!("../docs/cookbook.md")]
 mod cookbook {}
+#[doc = include_str!("../docs/instrumentation.md")]
+mod instrumentation {}
 #[doc = include_str!("../docs/motivation.md")]
 mod motivation {}
+#[doc = include_str!("../docs/testing.md")]
+mod testing {}
 #[doc = include_str!("../docs/tutorial.md")]
 mod tutorial {}

@@ -1,6 +1,6 @@
-//! The functions of docs/cookbook.md that need other crates.
+//! The code in docs/cookbook.md and docs/instrumentation.md that needs other crates.
 //!
-//! The page quotes the part of each file above its tests; a test here holds the two to each other.
+//! The pages quote the part of each file above its tests; tests here hold the two to each other.
 
 #![allow(
     missing_docs,
@@ -9,6 +9,7 @@
     reason = "the page explains; what it quotes shall be short"
 )]
 
+pub mod exporter;
 pub mod redis;
 pub mod reqwest;
 pub mod sqlx;
@@ -30,21 +31,29 @@ mod page {
             .to_owned()
     }
 
-    #[test]
-    fn quotes_these_files_to_the_letter() {
-        let page = include_str!("../../../docs/cookbook.md");
-        // `rs`: code for the reader, which the doctests of `stamina` leave to this crate.
-        let quoted: Vec<_> = page
-            .split("```rs\n")
+    /// The blocks that a page marks with `rs`: code for the reader, which the doctests of `stamina` leave to this crate.
+    fn quoted(page: &str) -> Vec<String> {
+        page.split("```rs\n")
             .skip(1)
             .map(|block| block.split("\n```").next().unwrap().to_owned())
-            .collect();
+            .collect()
+    }
+
+    #[test]
+    fn the_cookbook_quotes_these_files_to_the_letter() {
         let files = [
             include_str!("reqwest.rs"),
             include_str!("sqlx.rs"),
             include_str!("redis.rs"),
             include_str!("tonic.rs"),
         ];
-        assert_eq!(quoted, files.map(shown));
+        let page = include_str!("../../../docs/cookbook.md");
+        assert_eq!(quoted(page), files.map(shown));
+    }
+
+    #[test]
+    fn the_page_on_instrumentation_quotes_the_exporter() {
+        let page = include_str!("../../../docs/instrumentation.md");
+        assert_eq!(quoted(page), [shown(include_str!("exporter.rs"))]);
     }
 }
