@@ -8,6 +8,8 @@ mod cookbook {}
 mod instrumentation {}
 #[doc = include_str!("../docs/motivation.md")]
 mod motivation {}
+#[doc = include_str!("../docs/operations.md")]
+mod operations {}
 #[doc = include_str!("../docs/testing.md")]
 mod testing {}
 #[doc = include_str!("../docs/tutorial.md")]
