@@ -72,6 +72,7 @@ mod budget;
 mod call;
 mod decision;
 mod depth;
+mod docs;
 mod future;
 mod judge;
 mod message;

@@ -1,0 +1,16 @@
+//! The pages of `docs/`, so that their code is compiled and run with the other doctests.
+
+#![cfg(doctest)]
+
+#[doc = include_str!("../docs/cookbook.md")]
+mod cookbook {}
+#[doc = include_str!("../docs/instrumentation.md")]
+mod instrumentation {}
+#[doc = include_str!("../docs/motivation.md")]
+mod motivation {}
+#[doc = include_str!("../docs/operations.md")]
+mod operations {}
+#[doc = include_str!("../docs/testing.md")]
+mod testing {}
+#[doc = include_str!("../docs/tutorial.md")]
+mod tutorial {}
