@@ -4,6 +4,20 @@
 //! `STAMINA_MODEL_ROUNDS` sets how many scripts are played; `STAMINA_MODEL_INPUT` names a file with a script that the
 //! fuzzer has found, to play it alone.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    clippy::float_cmp,
+    reason = "a model in plain numbers, whose rounding the checks allow for"
+)]
+#![allow(
+    clippy::too_many_lines,
+    clippy::struct_excessive_bools,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "one rule, one driver, one setting after the other, as one reads them"
+)]
+
 use std::sync::Arc;
 use std::time::Duration;
 
