@@ -352,7 +352,10 @@ impl Budget {
         let mut level = level;
         if level.units > 0 {
             let left = self.surplus_at(level, now);
-            if level.units as f64 - left >= LEAST_LOSS * level.resolution() {
+            // A small rest must not keep its age: what is added now would inherit it.
+            if level.units as f64 - left >= LEAST_LOSS * level.resolution()
+                || left < level.units as f64 * 0.99
+            {
                 level = Level {
                     units: left as i64,
                     step: self.step(now),

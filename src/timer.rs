@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use futures_timer::Delay;
@@ -94,7 +96,8 @@ enum Kind {
 impl Timer {
     /// The default: `futures-timer`, [`Instant::now`] and [`std::thread::sleep`]. Works on every executor.
     ///
-    /// All its sleeping futures share one helper thread of the process.
+    /// All its sleeping futures share one helper thread of the process. Where the system has no thread to give, a
+    /// future waits all the same: it is polled again and again, and blocks its executor for a millisecond at a time.
     ///
     /// # Examples
     ///
@@ -171,11 +174,7 @@ impl Timer {
             // A clock of the user's is told of every wait, a zero one too.
             Kind::Custom(clock) => clock.sleep(duration),
             _ if duration.is_zero() => Sleep::ready(),
-            Kind::FuturesTimer => Sleep {
-                sleeping: Sleeping::Delay {
-                    delay: Delay::new(duration),
-                },
-            },
+            Kind::FuturesTimer => delay(duration),
             #[cfg(feature = "tokio")]
             Kind::Tokio => Sleep {
                 sleeping: Sleeping::Tokio {
@@ -205,6 +204,46 @@ impl Timer {
 #[inline]
 pub(crate) fn system_now() -> Instant {
     Instant::now()
+}
+
+/// A wait by futures-timer.
+fn delay(duration: Duration) -> Sleep {
+    /// Whether its helper thread is known to run. Once it does, it does so for good.
+    static RUNS: AtomicBool = AtomicBool::new(false);
+
+    let mut delay = Delay::new(duration);
+    if !RUNS.load(Ordering::Relaxed) {
+        // A delay that could not start the thread panics when it is polled. By then the caller's error is gone, so it
+        // is found out here.
+        let mut first_poll = || Pin::new(&mut delay).poll(&mut Context::from_waker(Waker::noop()));
+        if catch_unwind(AssertUnwindSafe(&mut first_poll)).is_err() {
+            return without_thread(duration);
+        }
+        RUNS.store(true, Ordering::Relaxed);
+    }
+    Sleep {
+        sleeping: Sleeping::Delay { delay },
+    }
+}
+
+/// A wait where no thread can be had: it asks to be polled again and again, and blocks its executor a millisecond each
+/// time, so that other tasks have their turn and no processor is kept busy.
+#[cold]
+#[allow(clippy::disallowed_methods, reason = "this is the room for sleeping")]
+fn without_thread(duration: Duration) -> Sleep {
+    const TURN: Duration = Duration::from_millis(1);
+
+    let until = system_now().checked_add(duration);
+    Sleep::boxed(std::future::poll_fn(move |cx| {
+        let now = system_now();
+        let left = until.map_or(Duration::MAX, |until| until.saturating_duration_since(now));
+        if left.is_zero() {
+            return Poll::Ready(());
+        }
+        std::thread::sleep(left.min(TURN));
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }))
 }
 
 impl Default for Timer {

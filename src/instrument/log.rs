@@ -2,7 +2,7 @@
 
 use log::Level;
 
-use super::{GaveUp, Hook, Recovered, RetryDetails};
+use super::{GaveUp, Hook, Recovered, RetryDetails, contain};
 
 const TARGET: &str = "stamina";
 
@@ -32,7 +32,14 @@ pub struct LogHook;
 /// Whether anybody would see a record; `warn` or else info.
 pub(super) fn listens(warn: bool) -> bool {
     let level = if warn { Level::Warn } else { Level::Info };
-    log::log_enabled!(target: TARGET, level)
+    // Without a logger a number says so.
+    level <= log::max_level() && logger_listens(level)
+}
+
+/// Asks the logger, which may panic.
+#[inline(never)]
+fn logger_listens(level: Level) -> bool {
+    contain(|| log::log_enabled!(target: TARGET, level)).unwrap_or(false)
 }
 
 impl Hook for LogHook {

@@ -356,10 +356,18 @@ fn defaults_listen(warn: bool) -> bool {
     false
 }
 
-/// Telemetry must neither take down the call that it watches nor lose its error.
-fn contain(hook: impl FnOnce()) {
+/// Telemetry must neither take down the call that it watches nor lose its error. `None` if it panicked.
+fn contain<T>(watcher: impl FnOnce() -> T) -> Option<T> {
     // The panic's message has been printed by the process's panic hook; there is nobody else to tell.
-    let _ = catch_unwind(AssertUnwindSafe(hook));
+    let panic = match catch_unwind(AssertUnwindSafe(watcher)) {
+        Ok(answer) => return Some(answer),
+        Err(panic) => panic,
+    };
+    // What was thrown may throw again when it is dropped; what is thrown then is left alone.
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        std::mem::forget(again);
+    }
+    None
 }
 
 /// Whether anybody would be told; asked first, because putting the details together costs more than a retry.

@@ -1,0 +1,84 @@
+//! Random policies and scripts through every driver, held against an independent model (`model/rules.rs`).
+//!
+//! The fuzzer in `tests/fuzz` plays the same with inputs of its own; this is the ordinary run, with fixed seeds.
+//! `STAMINA_MODEL_ROUNDS` sets how many scripts are played; `STAMINA_MODEL_INPUT` names a file with a script that the
+//! fuzzer has found, to play it alone.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    clippy::float_cmp,
+    reason = "a model in plain numbers, whose rounding the checks allow for"
+)]
+#![allow(
+    clippy::too_many_lines,
+    clippy::struct_excessive_bools,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "one rule, one driver, one setting after the other, as one reads them"
+)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stamina::testing::VirtualClock;
+use stamina::{Budget, Clock, Retry, Timer};
+
+#[path = "model/play.rs"]
+mod play;
+#[path = "model/rules.rs"]
+mod rules;
+
+fn rounds() -> u64 {
+    std::env::var("STAMINA_MODEL_ROUNDS").map_or(20_000, |rounds| rounds.parse().expect("a number"))
+}
+
+#[test]
+fn every_driver_does_what_the_model_says() {
+    for seed in 0..rounds() {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let bytes: Vec<u8> = (0..random.usize(..400)).map(|_| random.u8(..)).collect();
+        let played = std::panic::catch_unwind(|| play::play(&bytes, &play::STAGES[0]));
+        assert!(played.is_ok(), "seed {seed}: {bytes:?}");
+    }
+}
+
+#[test]
+fn a_script_that_the_fuzzer_has_found() {
+    if let Ok(path) = std::env::var("STAMINA_MODEL_INPUT") {
+        play::play(&std::fs::read(path).expect("a script"), &play::STAGES[1]);
+    }
+}
+
+// What the fuzzer has found, told plainly.
+
+/// A rest of a surplus, too small to be reckoned down, kept its age and handed it to what was added later.
+#[test]
+fn a_success_after_a_pause_counts_in_full_whatever_was_left_over() {
+    for millis in 6_900..6_950 {
+        let clock: &'static VirtualClock = Box::leak(Box::default());
+        let budget: Arc<Budget> = Arc::new(Budget::new().floor(1).ratio(1.0));
+        let policy = Retry::on::<&str>()
+            .attempts(2)
+            .waits(|_| Duration::ZERO)
+            .wait_jitter(Duration::ZERO);
+        let policy = policy
+            .timer(Timer::custom(clock))
+            .shared_budget(Arc::clone(&budget));
+        let succeed = || policy.call(|| Ok::<_, &str>(())).unwrap();
+
+        succeed();
+        succeed();
+        // Decayed from 2 to almost exactly 1 above the floor, which a retry takes.
+        clock.advance(Duration::from_millis(millis));
+        assert_eq!(policy.call(|| Err::<(), _>("down")), Err("down"));
+        clock.advance(Duration::from_secs(3600));
+        succeed();
+
+        let balance = budget.balance(clock.now());
+        assert!(
+            (1.99..2.01).contains(&balance),
+            "after {millis} ms: {balance}"
+        );
+    }
+}
