@@ -22,10 +22,17 @@ use crate::retry::Retry;
 use crate::standing::{Origin, Standing};
 use crate::timer::{Sleep, Timer};
 
-/// What makes attempts: a closure, or one of this file's wrappers round a closure.
-pub trait Operation {
+/// What makes attempts of a type.
+///
+/// Apart from [`Operation`], as this is all that a future's fields depend on: whether a future is `Send` must not hang
+/// on bounds between errors. Inside of an `async fn` the compiler forgets which lifetimes of error types are the same.
+pub trait Attempting {
     /// An attempt under way.
     type Attempt: Future;
+}
+
+/// What makes attempts: a closure, or one of this file's wrappers round a closure.
+pub trait Operation: Attempting {
     /// What an attempt comes to.
     type Outcome;
 
@@ -44,8 +51,11 @@ pub trait Operation {
     }
 }
 
-impl<F: FnMut() -> Fut, Fut: Future> Operation for F {
+impl<F: FnMut() -> Fut, Fut: Future> Attempting for F {
     type Attempt = Fut;
+}
+
+impl<F: FnMut() -> Fut, Fut: Future> Operation for F {
     type Outcome = Fut::Output;
 
     #[inline]
@@ -71,7 +81,7 @@ pin_project! {
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct RetryFuture<P, O, R>
     where
-        O: Operation,
+        O: Attempting,
     {
         policy: P,
         operation: O,
@@ -227,7 +237,7 @@ where
     }
 }
 
-impl<P, O: Operation, R> Debug for RetryFuture<P, O, R> {
+impl<P, O: Attempting, R> Debug for RetryFuture<P, O, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
             State::New => "new",
@@ -250,7 +260,7 @@ pin_project! {
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct ReportFuture<P, O, R>
     where
-        O: Operation,
+        O: Attempting,
     {
         #[pin]
         call: RetryFuture<P, O, R>,
@@ -307,8 +317,11 @@ pub struct Wrapped<F, A> {
     argument: A,
 }
 
-impl<F: Fn(A) -> Fut, A: Clone, Fut: Future> Operation for Wrapped<F, A> {
+impl<F: Fn(A) -> Fut, A: Clone, Fut: Future> Attempting for Wrapped<F, A> {
     type Attempt = Fut;
+}
+
+impl<F: Fn(A) -> Fut, A: Clone, Fut: Future> Operation for Wrapped<F, A> {
     type Outcome = Fut::Output;
 
     fn attempt(&mut self, _: Timer, _: impl FnOnce() -> Option<Duration>) -> Fut {
@@ -332,12 +345,15 @@ pub struct Cut<O, G> {
     error: G,
 }
 
+impl<O: Attempting, G> Attempting for Cut<O, G> {
+    type Attempt = CutAttempt<O::Attempt>;
+}
+
 impl<T, E, O, G> Operation for Cut<O, G>
 where
     O: Operation<Outcome = Result<T, E>>,
     G: FnMut() -> E,
 {
-    type Attempt = CutAttempt<O::Attempt>;
     type Outcome = Result<T, E>;
 
     fn attempt(&mut self, timer: Timer, left: impl FnOnce() -> Option<Duration>) -> Self::Attempt {
@@ -395,7 +411,7 @@ impl<Fut: Future> Future for CutAttempt<Fut> {
     }
 }
 
-impl<P, O: Operation, R> RetryFuture<P, O, R> {
+impl<P, O: Attempting, R> RetryFuture<P, O, R> {
     /// Cuts each attempt at `timeout` or at the policy's deadline, whichever is first, and takes it as failed with
     /// `error()`. The attempt's future is dropped.
     ///

@@ -1,5 +1,8 @@
 //! The plain numbers of a policy, as one value.
 
+#[cfg(feature = "serde")]
+mod serde;
+
 use std::time::Duration;
 
 use crate::message::{Message, refuse};
@@ -8,7 +11,8 @@ use crate::message::{Message, refuse};
 ///
 /// [`Retry::with_settings`](crate::Retry::with_settings) takes them, [`Retry::settings`](crate::Retry::settings) reads
 /// them back. With the feature `serde` they can be read from a file: every key is optional, an unknown key is an error,
-/// durations are `"1.5s"`, `"100ms"` or a number of seconds, and `"unlimited"` stands for no limit.
+/// durations are `"1.5s"`, `"100ms"` or a number of seconds, and `"unlimited"` stands for no limit; the details are
+/// below, at the implementation of `Deserialize`.
 ///
 /// # Examples
 ///
@@ -63,7 +67,7 @@ impl Settings {
         if let Some(0) = self.attempts {
             return Some(Message::new(
                 "stamina: `attempts` is 0, but must be at least 1 (the first attempt counts); \
-                 for no limit use `unlimited_attempts()` (in `Settings`: `None`)",
+                 for no limit use `unlimited_attempts()` (in `Settings` `None`, in a file \"unlimited\")",
             ));
         }
         if !(self.wait_exp_base >= 1.0 && self.wait_exp_base.is_finite()) {

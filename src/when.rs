@@ -1,7 +1,35 @@
 //! Ready predicates, and ways to put predicates together, for [`Retry::when`](crate::Retry::when).
+//!
+//! # Examples
+//!
+//! ```
+//! use std::io;
+//! use stamina::{Retry, when};
+//!
+//! #[derive(Debug)]
+//! enum Error {
+//!     Io(io::Error),
+//!     Status(u16),
+//! }
+//!
+//! impl Error {
+//!     fn is_lost_connection(&self) -> bool {
+//!         matches!(self, Self::Io(error) if when::transient_io(error))
+//!     }
+//!
+//!     fn is_overload(&self) -> bool {
+//!         matches!(self, Self::Status(429 | 503))
+//!     }
+//! }
+//!
+//! let policy = Retry::on::<Error>().when(when::any_of(Error::is_lost_connection, Error::is_overload));
+//! assert_eq!(policy.report(|| Err::<(), _>(Error::Status(404))).attempts, 1);
+//! # let _ = Error::Io(io::ErrorKind::NotFound.into());
+//! ```
 
 use std::error::Error;
 use std::io;
+use std::sync::Arc;
 
 use crate::decision::Decision;
 
@@ -9,6 +37,8 @@ use crate::decision::Decision;
 ///
 /// These are: connection refused, reset, aborted, not connected, broken pipe, address in use, timed out, interrupted,
 /// would block, unexpected end of file, host or network unreachable, network down, resource busy.
+///
+/// A name that could not be looked up is none of them: the standard library gives it no kind of its own.
 ///
 /// # Examples
 ///
@@ -43,8 +73,9 @@ pub fn transient_io(error: &io::Error) -> bool {
 
 /// Whether an error is a `T`, or has one anywhere in its chain of sources.
 ///
-/// Serves `Box<dyn Error>`, `anyhow::Error` and enums that wrap what caused them. It looks into an [`io::Error`] too,
-/// which leaves the error that it carries out of its chain of sources.
+/// Serves `Box<dyn Error>`, `anyhow::Error` and enums that wrap what caused them: hand it `&**error` or
+/// `error.as_ref()` of a box or an `anyhow::Error`, and an enum as it is. A `T` is also found in a `Box` or an `Arc`, and
+/// in an [`io::Error`] that was made of it.
 ///
 /// # Examples
 ///
@@ -60,15 +91,25 @@ pub fn transient_io(error: &io::Error) -> bool {
 /// ```
 #[must_use]
 pub fn caused_by<T: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |&error| {
-        let carried = error.downcast_ref().and_then(io::Error::get_ref);
-        carried.map_or_else(|| error.source(), |carried| Some(carried))
-    })
-    .any(<dyn Error>::is::<T>)
+    std::iter::successors(Some(error), |&error| cause(error))
+        .any(|error| error.is::<T>() || error.is::<Box<T>>() || error.is::<Arc<T>>())
+}
+
+fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    // What an `io::Error` was made of is not its source: that is the source of what it was made of.
+    match error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref)
+    {
+        Some(inner) => Some(inner),
+        None => error.source(),
+    }
 }
 
 /// The first of two decisions that is not [`Decision::Stop`]. The second predicate is asked only if the first one
 /// says stop.
+///
+/// Where a closure uses a method of the error, name its type in the first of them: `|error: &MyError| ..`.
 ///
 /// # Examples
 ///
