@@ -117,17 +117,16 @@ fn rules<const PLAIN: bool>(
     }
 
     // 6. The budget, only asked when all else allows.
-    if let (false, Mode::Normal, Some(now)) = (PLAIN, mode, failure.now) {
-        if let Some(budget) = plan.budget() {
-            *token = Token::take(budget, now);
-            if token.is_none() {
-                return Err(gave_up(
-                    plan,
-                    standing,
-                    failure,
-                    StopReason::BudgetExhausted,
-                ));
-            }
+    if !PLAIN && mode == Mode::Normal && plan.has_budget() {
+        let budget = plan.budget().zip(failure.now);
+        *token = budget.and_then(|(budget, now)| Token::take(budget, now));
+        if token.is_none() {
+            return Err(gave_up(
+                plan,
+                standing,
+                failure,
+                StopReason::BudgetExhausted,
+            ));
         }
     }
 
@@ -269,7 +268,11 @@ pub(crate) fn put<O, R: Reading<O>>(
         Mode::Inactive => Decision::Stop,
         Mode::Normal | Mode::Testing(_) => policy.ask(failure),
     };
-    let now = standing.now(&policy.plan);
+    // A permanent error needs no clock.
+    let now = match decision {
+        Decision::Stop => None,
+        _ => standing.now(&policy.plan),
+    };
     let failure = Failure {
         decision,
         error: failure,
