@@ -269,7 +269,11 @@ pub(crate) fn put<O, R: Reading<O>>(
         Mode::Inactive => Decision::Stop,
         Mode::Normal | Mode::Testing(_) => policy.ask(failure),
     };
-    let now = standing.now(&policy.plan);
+    // A permanent error, or an outcome that is fine, needs no time.
+    let now = match decision {
+        Decision::Stop => None,
+        _ => standing.now(&policy.plan),
+    };
     let failure = Failure {
         decision,
         error: failure,
