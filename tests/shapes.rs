@@ -375,7 +375,7 @@ fn futures_and_policies_are_small() {
     );
     assert_eq!(futures::executor::block_on(future), Ok(1));
     assert!(
-        size_of::<Retry<String>>() <= 256,
+        size_of::<Retry<String>>() <= 320,
         "{} bytes",
         size_of::<Retry<String>>()
     );
