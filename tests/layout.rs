@@ -127,7 +127,7 @@ const CLOCKS: &[&str] = &["timer"];
 
 /// Longest file and function, in lines of code: neither blank nor comment nor tests.
 const FILE: usize = 450;
-const FUNCTION: usize = 66;
+const FUNCTION: usize = 70;
 
 /// Functions that may be longer, and why: the loop of all futures is one state machine.
 const LONGER: &[(&str, usize)] = &[("poll_to_end", 90)];
