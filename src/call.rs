@@ -28,6 +28,7 @@ use crate::standing::{Origin, Standing};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[must_use = "the result of the call is in it"]
 pub struct Report<T, E> {
     /// What [`Retry::call`] would have returned.
     pub result: Result<T, E>,

@@ -268,7 +268,7 @@ pub(crate) fn put<O, R: Reading<O>>(
         Mode::Inactive => Decision::Stop,
         Mode::Normal | Mode::Testing(_) => policy.ask(failure),
     };
-    // A permanent error needs no clock.
+    // A permanent error, or an outcome that is fine, needs no time.
     let now = match decision {
         Decision::Stop => None,
         _ => standing.now(&policy.plan),

@@ -268,7 +268,42 @@ const DRIVERS: &[(&str, Driver)] = &[
         )
         .into()
     }),
+    #[cfg(feature = "tower")]
+    ("tower", |stage| towered(stage.policy().tower(), stage)),
+    #[cfg(feature = "tower")]
+    ("tower, by outcome", |stage| {
+        towered(stage.outcome_policy().tower(), stage)
+    }),
 ];
+
+/// Through tower's own layer.
+#[cfg(feature = "tower")]
+fn towered<P>(policy: P, stage: &Stage) -> Ending
+where
+    P: tower::retry::Policy<(), u32, Fault> + Clone,
+{
+    use tower::{Layer, Service};
+    #[derive(Clone)]
+    struct Played<'a>(&'a Stage);
+    impl Service<()> for Played<'_> {
+        type Response = u32;
+        type Error = Fault;
+        type Future = std::future::Ready<Outcome>;
+
+        fn poll_ready(
+            &mut self,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Result<(), Fault>> {
+            std::task::Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, (): ()) -> Self::Future {
+            ready(self.0.play())
+        }
+    }
+    let mut service = tower::retry::RetryLayer::new(policy).layer(Played(stage));
+    block_on(service.call(())).into()
+}
 
 /// Everything there is to see of a run.
 #[derive(Debug, PartialEq)]

@@ -116,6 +116,12 @@ fn a_permanent_error_reads_it_once_too() {
     let policy = Retry::on().timer(clock.timer()).when(|_: &&str| false);
     let _ = policy.call(down);
     assert_eq!(clock.reads(), 1);
+    // And so does an outcome that the predicate is content with.
+    let policy = Retry::on()
+        .timer(clock.timer())
+        .when(|_: &Result<(), &str>| false);
+    let _ = policy.call_outcome(|| Ok(()));
+    assert_eq!(clock.reads(), 2);
 }
 
 #[test]

@@ -1,0 +1,9 @@
+use stamina::Retry;
+
+struct Failure;
+
+static POLICY: Retry<Failure> = Retry::on::<Failure>();
+
+fn main() {
+    let _ = Retry::on().call(|| Err::<(), _>(Failure));
+}

@@ -1,0 +1,138 @@
+//! The only tests that wait in real time: each system's own sleep and clock, by a few milliseconds.
+
+mod scene;
+
+use futures::executor::block_on;
+use scene::{ms, poll, secs};
+use stamina::{Retry, StopReason, Timer};
+use std::future::pending;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+/// Waits 20 ms twice.
+fn policy() -> Retry<&'static str> {
+    Retry::on()
+        .attempts(3)
+        .waits(|_| ms(20))
+        .wait_jitter(Duration::ZERO)
+}
+
+fn down() -> Result<(), &'static str> {
+    Err("down")
+}
+
+/// It took at least so long, and not for ever.
+#[track_caller]
+fn takes(at_least: Duration, run: impl FnOnce()) {
+    let start = Instant::now();
+    run();
+    let took = start.elapsed();
+    assert!(
+        at_least <= took && took < at_least + secs(10),
+        "took {took:?}"
+    );
+}
+
+#[test]
+fn blocking() {
+    takes(ms(40), || assert_eq!(policy().call(down), Err("down")));
+    let report = policy().report(down);
+    assert_eq!((report.attempts, report.waited), (3, ms(40)));
+    assert!(report.elapsed >= ms(40), "{report:?}");
+}
+
+#[test]
+fn futures_timer() {
+    takes(ms(40), || {
+        assert_eq!(
+            block_on(policy().call_async(|| async { down() })),
+            Err("down")
+        );
+    });
+    takes(ms(20), || {
+        let hangs = || pending::<Result<(), _>>();
+        let policy = policy().attempts(1);
+        let call = policy.call_async(hangs).attempt_timeout(ms(20), || "slow");
+        assert_eq!(block_on(call), Err("slow"));
+    });
+}
+
+#[test]
+fn the_deadline() {
+    let start = Instant::now();
+    let report = policy().timeout(ms(30)).report(down);
+    assert_eq!(
+        (report.attempts, report.stop_reason),
+        (2, Some(StopReason::TimedOut))
+    );
+    let report = policy().timeout(ms(5)).report(down);
+    assert_eq!(
+        (report.attempts, report.stop_reason),
+        (1, Some(StopReason::TimedOut))
+    );
+    assert!(start.elapsed() < secs(10));
+    // Cut at the deadline, which is before the attempt's own time.
+    takes(ms(30), || {
+        let policy = policy().timeout(ms(30));
+        let call = policy.call_async(|| pending::<Result<(), _>>());
+        assert_eq!(
+            block_on(call.attempt_timeout(secs(100), || "slow")),
+            Err("slow")
+        );
+    });
+}
+
+#[test]
+fn the_longest_wait_can_be_begun_and_dropped() {
+    let policy = policy().no_timeout().when(|_| Duration::MAX);
+    let mut call = pin!(policy.call_async(|| async { down() }));
+    assert!(poll(call.as_mut()).is_pending());
+    assert!(poll(call.as_mut()).is_pending());
+}
+
+#[test]
+fn waits_of_zero_need_no_timer_and_no_runtime() {
+    #[cfg(feature = "tokio")]
+    {
+        let policy = policy()
+            .timer(Timer::tokio())
+            .when(|_| Duration::ZERO)
+            .no_timeout();
+        assert_eq!(
+            block_on(policy.call_async(|| async { down() })),
+            Err("down")
+        );
+    }
+    let policy = policy()
+        .timer(Timer::futures_timer())
+        .when(|_| Duration::ZERO);
+    assert_eq!(
+        block_on(policy.call_async(|| async { down() })),
+        Err("down")
+    );
+}
+
+#[cfg(feature = "tokio")]
+#[tokio::test]
+async fn tokio_in_real_time() {
+    let policy = policy().timer(Timer::tokio());
+    let start = Instant::now();
+    assert_eq!(policy.call_async(|| async { down() }).await, Err("down"));
+    assert!(start.elapsed() >= ms(40));
+    let report = policy
+        .timeout(ms(30))
+        .report_async(|| async { down() })
+        .await;
+    assert_eq!(
+        (report.attempts, report.stop_reason),
+        (2, Some(StopReason::TimedOut))
+    );
+}
+
+#[tokio::test]
+async fn the_default_works_on_tokio_too() {
+    let policy = policy();
+    let start = Instant::now();
+    assert_eq!(policy.call_async(|| async { down() }).await, Err("down"));
+    assert!(start.elapsed() >= ms(40));
+}
