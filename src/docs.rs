@@ -6,6 +6,8 @@
 mod cookbook {}
 #[doc = include_str!("../docs/instrumentation.md")]
 mod instrumentation {}
+#[doc = include_str!("../docs/job_queue.md")]
+mod job_queue {}
 #[doc = include_str!("../docs/motivation.md")]
 mod motivation {}
 #[doc = include_str!("../docs/operations.md")]

@@ -1,0 +1,9 @@
+//! One binary for all systems; see the crate's own documentation.
+
+mod dogstatsd;
+mod grpc;
+mod http;
+mod jobs;
+mod postgres;
+mod prometheus;
+mod redis;
