@@ -219,13 +219,13 @@ pub(crate) struct Waits {
 
 #[derive(Args, Debug)]
 pub(crate) struct Tables {
-    /// Only these tables: a, b, c, d
-    #[arg(value_parser = ["a", "b", "c", "d"], ignore_case = true)]
+    /// Only these tables: a (outage), b (recovery), c (contention), d (waits at the cap), e (settings of the budget)
+    #[arg(value_parser = ["a", "b", "c", "d", "e"], ignore_case = true)]
     pub(crate) only: Vec<String>,
-    /// Clients in tables A and B (B up to 1,000)
+    /// Clients in tables A, B (up to 1,000) and E
     #[arg(long, value_delimiter = ',', default_value = "1,10,100,1000,10000", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) clients: Vec<u32>,
-    /// Runs of table B with different seeds; table C makes about three times as many
+    /// Runs of table B with different seeds; table C makes about three times as many, table E an eighth
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub(crate) seeds: u64,
 }

@@ -178,6 +178,9 @@ fn tables(arguments: &Tables) {
     if wanted("d") {
         tables::at_the_cap();
     }
+    if wanted("e") {
+        tables::settings(&arguments.clients, arguments.seeds.div_ceil(8));
+    }
 }
 
 fn print(fleet: &str, policy: &PolicyArguments, without: &Outcome, with: &Outcome) {

@@ -296,3 +296,74 @@ pub(crate) fn at_the_cap() {
         row(name, &format!("{:.2} %", most * 100.0), "0 %");
     }
 }
+
+/// Table E: what the settings of a budget do.
+pub(crate) fn settings(clients: &[u32], seeds: u64) {
+    let budget = Budget::new;
+    let rows = [
+        ("no budget", None),
+        ("ratio 0.2, decay 10 s, floor 3", Some(budget())),
+        ("ratio 0.05", Some(budget().ratio(0.05))),
+        ("ratio 0.1", Some(budget().ratio(0.1))),
+        ("ratio 0.5", Some(budget().ratio(0.5))),
+        ("ratio 1", Some(budget().ratio(1.0))),
+        ("decay 1 s", Some(budget().decay(secs(1)))),
+        ("decay 60 s", Some(budget().decay(secs(60)))),
+        ("floor 0", Some(budget().floor(0))),
+        ("floor 1", Some(budget().floor(1))),
+        ("floor 10", Some(budget().floor(10))),
+        ("floor 100", Some(budget().floor(100))),
+    ];
+    let policies: Vec<(&str, Retry<Down>)> = rows
+        .into_iter()
+        .map(|(name, budget)| match budget {
+            None => (name, three()),
+            Some(budget) => (name, three().shared_budget(Arc::new(budget))),
+        })
+        .collect();
+    for &clients in clients {
+        let results = parallel::run("table E", &policies, |(_, policy)| {
+            let fleet = |rate: f64| Fleet::of(policy, "down").clients(clients).rate(rate);
+            let minute = |failure| {
+                fleet(1000.0)
+                    .seed(1)
+                    .phase(secs(60), 0.01)
+                    .phase(secs(60), failure)
+                    .run()
+            };
+            let recoveries: Vec<Option<f64>> = (0..seeds)
+                .map(|seed| {
+                    let fleet = fleet(280.0).seed(seed).server(Server::new());
+                    let fleet = fleet
+                        .phase(secs(60), 0.0)
+                        .cut_off(secs(10))
+                        .phase(secs(630), 0.0);
+                    fleet.run().phases[2]
+                        .recovery
+                        .map(|after| after.as_secs_f64())
+                })
+                .collect();
+            let times: Vec<f64> = recoveries.iter().flatten().copied().collect();
+            let recovery = match recoveries.len() - times.len() {
+                0 => format!("{:.0} s", mean(&times)),
+                stuck => format!("{stuck} of {} stuck", recoveries.len()),
+            };
+            [
+                format!("x{:.2}", minute(1.0).phases[1].amplification()),
+                format!("{:.1} %", minute(0.1).phases[1].success() * 100.0),
+                format!("{:.1} %", minute(0.3).phases[1].success() * 100.0),
+                recovery,
+            ]
+        });
+        println!(
+            "\nE. What the settings of a budget do: {clients} clients, tables A and B ({seeds} seeds)"
+        );
+        println!(
+            "  {:<32}{:>10}{:>16}{:>16}  recovery",
+            "budget", "in outage", "10 % failing", "30 % failing"
+        );
+        for ((name, _), [outage, few, many, recovery]) in policies.iter().zip(&results) {
+            println!("  {name:<32}{outage:>10}{few:>16}{many:>16}  {recovery}");
+        }
+    }
+}

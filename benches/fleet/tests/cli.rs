@@ -206,7 +206,7 @@ fn bad_arguments_are_refused_with_exit_code_2() {
         &["--service-time", "longer than 0"],
     );
     refused(&["waits", "--clients", "2000000"], &["1000000"]);
-    refused(&["tables", "e"], &["possible values"]);
+    refused(&["tables", "f"], &["possible values"]);
     refused(&["tables", "--seeds", "0"], &["--seeds"]);
     refused(&["tables", "--clients", "1,zero"], &["--clients"]);
 }

@@ -321,7 +321,9 @@ impl<'a, E: Debug> Simulation<'a, E> {
     }
 
     fn succeed(&mut self, place: usize, at: u64) {
-        self.resume(place).succeed(());
+        let mut attempts = self.resume(place);
+        clock::set(at);
+        attempts.succeed(());
         let (start, phase) = (self.calls[place].start, self.calls[place].phase);
         increase(&mut self.outcome.phases[phase].succeeded);
         increase(&mut self.second(start).succeeded);
