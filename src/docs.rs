@@ -12,6 +12,9 @@ mod job_queue {}
 mod motivation {}
 #[doc = include_str!("../docs/operations.md")]
 mod operations {}
+#[cfg(feature = "fleet")]
+#[doc = include_str!("../docs/safety.md")]
+mod safety {}
 #[doc = include_str!("../docs/testing.md")]
 mod testing {}
 #[doc = include_str!("../docs/tutorial.md")]

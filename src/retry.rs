@@ -136,6 +136,19 @@ impl Plan {
     pub(crate) fn on_retry(&self) -> Option<&OnRetry> {
         self.on_retry.as_deref()
     }
+
+    /// For a simulation: another budget from here on.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn rebudget(&mut self, budget: &Arc<Budget>) {
+        self.budget = None;
+        self.shared_budget = Some(Arc::clone(budget));
+    }
+
+    /// For a simulation: without the policy's own hook.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn mute(&mut self) {
+        self.on_retry = None;
+    }
 }
 
 impl Retry<()> {

@@ -19,6 +19,10 @@
 //! ```
 
 mod clock;
+#[cfg(feature = "fleet")]
+pub mod fleet;
 
 pub use self::clock::VirtualClock;
+#[cfg(feature = "fleet")]
+pub use self::fleet::Fleet;
 pub use crate::switch::{Scope, Testing, inactive, is_testing, normal, scoped, set_testing};
