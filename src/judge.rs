@@ -118,8 +118,8 @@ fn rules<const PLAIN: bool>(
 
     // 6. The budget, only asked when all else allows.
     if let (false, Mode::Normal, Some(now)) = (PLAIN, mode, failure.now) {
-        if let Some(budget) = plan.budget() {
-            *token = Token::take(budget, now);
+        if let Some(budget) = plan.budget_handle() {
+            *token = Token::take(budget, now, standing.number == 1);
             if token.is_none() {
                 return Err(gave_up(
                     plan,
