@@ -1,11 +1,13 @@
 //! The retry budget: a decaying success bucket in one atomic word.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::backoff::nanos;
 use crate::message::{Message, refuse};
+use crate::sync::{AtomicU64, Ordering};
+use crate::watch::Watch;
 
 /// A limit on retries that many calls share, so that retries can't turn a failure of a dependency into an outage.
 ///
@@ -25,9 +27,27 @@ use crate::message::{Message, refuse};
 ///
 /// # Limits
 ///
-/// The ratio counts to at least four significant digits, rounded down. Time above the floor is kept in steps of
-/// `decay / 1000`, at least 1 ms. A single surplus that lies idle for 2^36 steps (21 years by default) may be kept
-/// instead of forgotten. The floor lets each process make its first few retries however many processes there are.
+/// A success at the first try counts from the start of its call: so it costs no reading of the clock. Time above the
+/// floor passes in steps of `decay / 1000`, at least 1 ms. Rounding only ever takes: a surplus decays to within
+/// 0.2 % of the formula, and about four million successes are the most that one remembers. The ratio counts exactly
+/// where it is a fraction with a numerator of at most five digits (0.2, 0.125, 1.0 / 3.0), else to six digits; below
+/// one in a million, or with a floor beyond a billion, to fewer. A surplus that lies idle for more than 16 years (1.6
+/// with a `decay` of a second or less) may be kept instead of forgotten; one that the clock has left by 5 years (half a
+/// year) into the past may be forgotten. The floor lets each process make its first few retries however many processes
+/// there are.
+///
+/// # Warnings
+///
+/// A budget that cannot be doing its work is told of through `log`, once for the life of the process (feature `log`):
+///
+/// * `stamina.budget_per_call`: ten budgets were dropped that had served a single call each. One that is made anew for
+///   each call limits nothing. Only what is dropped can be counted, so a leaked one goes unnoticed; a program that
+///   uses ten budgets for one call each is warned without need.
+/// * `stamina.budget_never_fed`: one was asked for a hundred retries without a single success. Code blocks must say
+///   [`succeed`](crate::Attempts::succeed), or there is nothing to fill it. A dependency that has been down from the
+///   start looks the same.
+///
+/// Neither is told of a budget made by [`fresh`](Self::fresh), nor where an empty list of hooks is in force.
 ///
 /// # Examples
 ///
@@ -49,19 +69,21 @@ use crate::message::{Message, refuse};
 /// }
 /// assert_eq!(PAY.report(|| Err::<(), _>("down")).attempts, 2);
 /// ```
-#[derive(Debug)]
 pub struct Budget {
     level: AtomicU64,
-    /// What times are counted from: the first one seen.
+    /// What times are counted from: the first one that mattered.
     epoch: OnceLock<Instant>,
+    watch: Watch,
     ratio: f64,
     decay: Duration,
     floor: u32,
     name: Option<&'static str>,
-    /// Units of a token; a power of ten, so that decimal ratios are exact.
-    token: u64,
+    /// Units of a token.
+    token: i64,
     /// Units that a success adds.
-    credit: u64,
+    credit: i64,
+    /// Nanoseconds of a step of time.
+    step: u64,
 }
 
 /// The unpacked word: units above the floor, or below it where negative, and when a surplus was last reckoned.
@@ -78,13 +100,15 @@ struct Level {
 const SURPLUS: u64 = 1 << 63;
 const STEP_BITS: u32 = 36;
 const STEPS: u64 = (1 << STEP_BITS) - 1;
+const EXPONENT_BITS: u32 = 5;
+const EXPONENT_MAX: u32 = (1 << EXPONENT_BITS) - 1;
 const MANTISSA_BITS: u32 = 22;
-const EXPONENT_MAX: u32 = 31;
-/// Steps (of the circle of [`STEPS`]) that count as the past.
-const PAST: u64 = 1 << 31;
-/// A surplus is only reckoned down once it has lost this many of its smallest steps; so frequent rounding can neither
-/// hold its decay up nor hurry it.
-const LEAST_LOSS: f64 = 8.0;
+const MANTISSA_MAX: u64 = (1 << MANTISSA_BITS) - 1;
+/// How many of the steps on the circle of [`STEPS`] lie behind a time, the others ahead of it.
+const PAST: u64 = 1 << (STEP_BITS - 2);
+/// A single success is reckoned in at least this many units, where the floor leaves room: then the rounding of each
+/// step takes less than a 2,000th part of a surplus in the time constant.
+const FINE: u64 = 1 << (MANTISSA_BITS - 1);
 
 impl Level {
     fn unpack(word: u64) -> Self {
@@ -94,39 +118,54 @@ impl Level {
                 step: 0,
             };
         }
-        let exponent = (word >> MANTISSA_BITS) & u64::from(EXPONENT_MAX);
-        let mantissa = word & ((1 << MANTISSA_BITS) - 1);
+        let (mantissa, exponent) = (word & MANTISSA_MAX, word >> MANTISSA_BITS);
         Self {
-            units: 0_i64.saturating_add_unsigned(mantissa << exponent),
-            step: (word >> (MANTISSA_BITS + 5)) & STEPS,
+            units: 0_i64.saturating_add_unsigned(mantissa << (exponent & u64::from(EXPONENT_MAX))),
+            step: (word >> (MANTISSA_BITS + EXPONENT_BITS)) & STEPS,
         }
     }
 
     fn pack(self) -> u64 {
-        if self.units <= 0 {
-            return self.units.unsigned_abs() & !SURPLUS;
-        }
         let units = self.units.unsigned_abs();
-        let exponent =
-            (u64::BITS.saturating_sub(units.leading_zeros())).saturating_sub(MANTISSA_BITS);
-        let (exponent, mantissa) = if exponent > EXPONENT_MAX {
-            (EXPONENT_MAX, (1 << MANTISSA_BITS) - 1)
-        } else {
-            (exponent, units >> exponent)
-        };
+        if self.units <= 0 {
+            return units & !SURPLUS;
+        }
+        let bits = u64::BITS.saturating_sub(units.leading_zeros());
+        let exponent = bits.saturating_sub(MANTISSA_BITS).min(EXPONENT_MAX);
+        let mantissa = (units >> exponent).min(MANTISSA_MAX);
         SURPLUS
-            | (self.step << (MANTISSA_BITS + 5))
+            | (self.step << (MANTISSA_BITS + EXPONENT_BITS))
             | (u64::from(exponent) << MANTISSA_BITS)
             | mantissa
     }
+}
 
-    /// The smallest amount by which a stored surplus of this size can differ.
-    fn resolution(self) -> f64 {
-        let bits = u64::BITS.saturating_sub(self.units.unsigned_abs().leading_zeros());
-        #[allow(clippy::cast_precision_loss, reason = "a power of two is exact")]
-        {
-            (1_u64 << bits.saturating_sub(MANTISSA_BITS)) as f64
+/// A ratio as a fraction in its lowest terms, if it has one with a small numerator: by its continued fraction.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "the numbers are checked to be small, and casts saturate"
+)]
+const fn fraction(ratio: f64) -> Option<(u64, u64)> {
+    let ((mut above, mut below), mut before) = ((0_u64, 1_u64), (1_u64, 0_u64));
+    let mut rest = 1.0 / ratio;
+    loop {
+        let whole = rest as u64;
+        let next = (
+            whole.saturating_mul(above).saturating_add(before.0),
+            whole.saturating_mul(below).saturating_add(before.1),
+        );
+        before = (above, below);
+        (above, below) = next;
+        if above >= 100_000 || below >= 1 << 52 {
+            return None;
         }
+        let error = ratio * below as f64 - above as f64;
+        if error.abs() <= 4.0 * f64::EPSILON * above as f64 {
+            return Some((above, below));
+        }
+        rest = 1.0 / (rest - whole as f64);
     }
 }
 
@@ -145,13 +184,16 @@ impl Budget {
         Self {
             level: AtomicU64::new(0),
             epoch: OnceLock::new(),
+            watch: Watch::new(),
             ratio: 0.2,
-            decay: Duration::from_secs(10),
+            decay: Duration::ZERO,
             floor: 3,
             name: None,
             token: 0,
             credit: 0,
+            step: 0,
         }
+        .decay(Duration::from_secs(10))
         .scaled()
     }
 
@@ -204,6 +246,9 @@ impl Budget {
             )));
         }
         self.decay = decay;
+        // At least a millisecond, so that the circle of steps takes years.
+        let step = nanos(decay) / 1000;
+        self.step = if step > 1_000_000 { step } else { 1_000_000 };
         self
     }
 
@@ -238,29 +283,36 @@ impl Budget {
         self
     }
 
-    /// Chooses the unit: the power of ten by which the ratio has five digits, as far as the floor leaves room.
+    /// Chooses the unit, so that a token and the credit of a success have a whole number of them.
+    ///
+    /// The fraction in its lowest terms and then a power of two keep sums of credits exact however large they are, as
+    /// the mantissa of a surplus drops zeros only.
     #[allow(
         clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
         clippy::cast_sign_loss,
-        reason = "ratio * token is below 100,000"
-    )]
-    #[allow(
         clippy::cast_precision_loss,
-        reason = "a power of ten up to 1e14 is exact"
+        reason = "a token has at most 2^52 units, and a credit no more than a token"
     )]
     #[allow(clippy::arithmetic_side_effects, reason = "the divisor is at least 1")]
     const fn scaled(mut self) -> Self {
+        // The deficit of a whole floor has 62 bits, and a surplus must be able to reach a token.
         let room = (1 << 62) / (self.floor as u64).saturating_add(1);
-        let mut token = 1_u64;
-        while self.ratio * (token as f64) < 9999.5
-            && token < 100_000_000_000_000
-            && token.saturating_mul(10) <= room
-        {
-            token = token.saturating_mul(10);
+        let room = if room < 1 << 52 { room } else { 1 << 52 };
+        let (mut credit, mut token) = match fraction(self.ratio) {
+            Some((credit, token)) if token <= room => (credit, token),
+            _ => {
+                let mut token = 1_u64;
+                while self.ratio * (token as f64) < FINE as f64 && token.saturating_mul(2) <= room {
+                    token = token.saturating_mul(2);
+                }
+                ((self.ratio * token as f64) as u64, token)
+            }
+        };
+        while credit < FINE && token.saturating_mul(2) <= room {
+            (credit, token) = (credit.saturating_mul(2), token.saturating_mul(2));
         }
-        self.token = token;
-        // Rounded down, but 0.7 * 10^5 shall be 70,000 although its nearest double lies below.
-        self.credit = (self.ratio * token as f64 + 1e-6) as u64;
+        (self.credit, self.token) = (credit as i64, token as i64);
         self
     }
 
@@ -284,7 +336,12 @@ impl Budget {
     )]
     pub fn balance(&self, now: Instant) -> f64 {
         let level = Level::unpack(self.level.load(Ordering::Relaxed));
-        f64::from(self.floor) + self.surplus_at(level, now) / self.token as f64
+        let surplus = if level.units > 0 {
+            self.decayed(level, self.step_of(now))
+        } else {
+            level.units as f64
+        };
+        f64::from(self.floor) + surplus / self.token as f64
     }
 
     /// A budget with the same settings and a full floor. A simulated fleet needs one for each client.
@@ -302,70 +359,58 @@ impl Budget {
         Self {
             level: AtomicU64::new(0),
             epoch: OnceLock::new(),
+            watch: Watch::off(),
             ..*self
         }
     }
 
-    /// How many nanoseconds a step of time has.
-    fn step_nanos(&self) -> u64 {
-        (nanos(self.decay) / 1000).max(1_000_000)
-    }
-
     /// The step of time that `now` falls in, on a circle of [`STEPS`].
-    #[allow(
-        clippy::arithmetic_side_effects,
-        reason = "a step has at least 1,000,000 ns"
-    )]
-    fn step(&self, now: Instant) -> u64 {
+    #[allow(clippy::arithmetic_side_effects, reason = "a step is at least 1 ms")]
+    fn step_of(&self, now: Instant) -> u64 {
         let epoch = *self.epoch.get_or_init(|| now);
         let step = match now.checked_duration_since(epoch) {
-            Some(after) => nanos(after) / self.step_nanos(),
-            None => !(nanos(epoch.saturating_duration_since(now)) / self.step_nanos()),
+            Some(after) => nanos(after) / self.step,
+            None => !(nanos(epoch.saturating_duration_since(now)) / self.step),
         };
         step & STEPS
     }
 
-    /// Units above the floor (negative: below) once those above it have decayed until `now`.
+    /// Units of a surplus that are left at a step. An earlier one than the surplus's is no time later.
     #[allow(
         clippy::cast_precision_loss,
-        reason = "a surplus has 22 bits, and the rest may be rounded"
+        reason = "a surplus has 22 bits, and a step's nanoseconds may be rounded"
     )]
-    fn surplus_at(&self, level: Level, now: Instant) -> f64 {
-        let units = level.units as f64;
-        if level.units <= 0 {
-            return units;
-        }
-        let passed = self.step(now).wrapping_sub(level.step) & STEPS;
+    fn decayed(&self, surplus: Level, step: u64) -> f64 {
+        let units = surplus.units as f64;
+        let passed = step.wrapping_sub(surplus.step) & STEPS;
         if passed == 0 || passed > STEPS - PAST {
             return units;
         }
-        units * (-(passed as f64) * self.step_nanos() as f64 / nanos(self.decay) as f64).exp()
+        let constants = passed as f64 * (self.step as f64 / nanos(self.decay) as f64);
+        units * (-constants).exp()
     }
 
-    /// `level` as it is at `now`, and `units` more.
+    /// `level` as it is at a step, and `units` more.
+    ///
+    /// Rounded down in each step in which it is reckoned, so that decay can't freeze; `FINE` says by how little.
     #[allow(
         clippy::cast_possible_truncation,
         reason = "a decayed surplus is smaller than it was"
     )]
-    #[allow(clippy::cast_precision_loss, reason = "a surplus has 22 bits")]
-    fn changed(&self, level: Level, now: Instant, units: i64) -> Level {
-        let mut level = level;
-        if level.units > 0 {
-            let left = self.surplus_at(level, now);
-            // A small rest must not keep its age: what is added now would inherit it.
-            if level.units as f64 - left >= LEAST_LOSS * level.resolution()
-                || left < level.units as f64 * 0.99
-            {
-                level = Level {
-                    units: left as i64,
-                    step: self.step(now),
-                };
-            }
+    fn changed(&self, level: Level, step: u64, units: i64) -> Level {
+        let passed = step.wrapping_sub(level.step) & STEPS;
+        let level = if level.units <= 0 {
+            Level { step, ..level }
+        } else if passed == 0 || passed > STEPS - PAST {
+            level
         } else {
-            level.step = self.step(now);
+            let left = self.decayed(level, step) as i64;
+            Level { units: left, step }
+        };
+        Level {
+            units: level.units.saturating_add(units),
+            ..level
         }
-        level.units = level.units.saturating_add(units);
-        level
     }
 
     /// Replaces the level by what `change` makes of it; false when that is nothing.
@@ -385,28 +430,49 @@ impl Budget {
         false
     }
 
-    fn token_units(&self) -> i64 {
-        0_i64.saturating_add_unsigned(self.token)
-    }
-
     /// Notes a success.
     pub(crate) fn credit(&self, now: Instant) {
-        let credit = 0_i64.saturating_add_unsigned(self.credit);
-        self.update(|level| Some(self.changed(level, now, credit)));
+        self.watch.succeeded();
+        let step = self.step_of(now);
+        self.update(|level| Some(self.changed(level, step, self.credit)));
     }
 
     /// Takes a token for a retry, if there is one.
     fn take(&self, now: Instant) -> bool {
-        let empty = 0_i64.saturating_sub_unsigned(self.token.saturating_mul(u64::from(self.floor)));
+        let step = self.step_of(now);
+        let empty = self.token.saturating_mul(i64::from(self.floor));
         self.update(|level| {
-            let level = self.changed(level, now, 0_i64.saturating_sub(self.token_units()));
-            (level.units >= empty).then_some(level)
+            let level = self.changed(level, step, self.token.saturating_neg());
+            (level.units >= empty.saturating_neg()).then_some(level)
         })
     }
 
     /// Gives back a token that was taken at `now`.
     fn give_back(&self, now: Instant) {
-        self.update(|level| Some(self.changed(level, now, self.token_units())));
+        let step = self.step_of(now);
+        self.update(|level| Some(self.changed(level, step, self.token)));
+    }
+
+    /// What telemetry tells: the name, if there is one, and the balance.
+    pub(crate) fn gauge(&self, now: Instant) -> Option<(&'static str, f64)> {
+        self.name.map(|name| (name, self.balance(now)))
+    }
+}
+
+impl Drop for Budget {
+    fn drop(&mut self) {
+        self.watch.dropped(self.name);
+    }
+}
+
+impl fmt::Debug for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Budget")
+            .field("name", &self.name)
+            .field("ratio", &self.ratio)
+            .field("decay", &self.decay)
+            .field("floor", &self.floor)
+            .finish_non_exhaustive()
     }
 }
 
@@ -443,7 +509,9 @@ pub(crate) struct Token {
 }
 
 impl Token {
-    pub(crate) fn take(budget: Handle, now: Instant) -> Option<Self> {
+    /// `first`: whether the call has not asked before.
+    pub(crate) fn take(budget: Handle, now: Instant, first: bool) -> Option<Self> {
+        budget.watch.asked(first, budget.name);
         budget.take(now).then(|| Self {
             taken: Some((budget, now)),
         })
@@ -464,5 +532,130 @@ impl Drop for Token {
         if let Some((budget, now)) = &self.taken {
             budget.give_back(*now);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn packed(units: i64, step: u64) -> Level {
+        Level::unpack(Level { units, step }.pack())
+    }
+
+    #[test]
+    fn a_deficit_is_packed_exactly_and_without_time() {
+        for units in [0, -1, -3, -(1 << 40), -(1 << 62), -i64::MAX] {
+            assert_eq!(packed(units, 77), Level { units, step: 0 });
+        }
+        assert_eq!(Level::unpack(0), Level { units: 0, step: 0 });
+    }
+
+    #[test]
+    fn a_surplus_is_packed_to_22_bits_and_rounded_down() {
+        for units in (0..53).flat_map(|bits| [1_i64 << bits, (1 << bits) + 1, (2 << bits) - 1]) {
+            let level = packed(units, STEPS);
+            assert_eq!(level.step, STEPS);
+            assert!(level.units <= units, "{units} became {}", level.units);
+            assert!(
+                units - level.units <= units >> 21,
+                "{units} became {}",
+                level.units
+            );
+        }
+        for exact in [1, 4_194_303, 4_194_304, 3 << 40, 1 << 52] {
+            assert_eq!(
+                packed(exact, 1),
+                Level {
+                    units: exact,
+                    step: 1
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_word_cannot_hold_is_less_not_more() {
+        let most = packed(i64::MAX, 0).units;
+        assert!((1 << 52..1 << 53).contains(&most), "{most}");
+        assert_eq!(
+            packed(most, 5),
+            Level {
+                units: most,
+                step: 5
+            }
+        );
+    }
+
+    #[test]
+    fn usual_ratios_are_fractions() {
+        for (ratio, expected) in [
+            (1.0, (1, 1)),
+            (0.2, (1, 5)),
+            (0.1, (1, 10)),
+            (0.3, (3, 10)),
+            (0.7, (7, 10)),
+            (0.15, (3, 20)),
+            (0.125, (1, 8)),
+            (1.0 / 3.0, (1, 3)),
+            (2.0 / 7.0, (2, 7)),
+            (0.123_45, (2469, 20_000)),
+            (1e-12, (1, 1_000_000_000_000)),
+        ] {
+            assert_eq!(fraction(ratio), Some(expected), "{ratio}");
+        }
+        for other in [
+            std::f64::consts::FRAC_1_PI,
+            0.123_456_789,
+            1e-300,
+            f64::from_bits(1),
+        ] {
+            assert_eq!(fraction(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_success_never_counts_more_than_its_ratio_and_little_less() {
+        let ratios = [
+            1.0,
+            0.999_999_9,
+            0.7,
+            0.2,
+            std::f64::consts::FRAC_1_PI,
+            1e-3,
+            3.3e-5,
+            1e-6,
+        ];
+        for floor in [0, 3, 1000, 1_000_000_000] {
+            for ratio in ratios {
+                let budget = Budget::new().floor(floor).ratio(ratio);
+                let (credit, token) = (budget.credit as f64, budget.token as f64);
+                assert!(credit <= ratio * token * (1.0 + 1e-15), "{ratio} {floor}");
+                let least = if floor < 1_000_000 { 1e-6 } else { 1e-3 };
+                assert!(credit >= ratio * token * (1.0 - least), "{ratio} {floor}");
+                // All of the floor has to fit a deficit, and a token a surplus.
+                assert!(token * f64::from(floor) <= (1_u64 << 62) as f64);
+                assert!(token <= (1_u64 << 52) as f64);
+            }
+        }
+    }
+
+    #[test]
+    fn steps_lie_on_a_circle_around_the_first_time() {
+        let budget = Budget::new();
+        let start = crate::timer::system_now();
+        let step = |seconds: u64| budget.step_of(start + Duration::from_secs(seconds));
+        assert_eq!((step(0), step(1), step(10)), (0, 100, 1000));
+        assert_eq!(budget.step_of(start + Duration::from_millis(19)), 1);
+        assert_eq!(budget.step_of(start - Duration::from_millis(1)), STEPS);
+        assert_eq!(budget.step_of(start - Duration::from_millis(11)), STEPS - 1);
+        // Once round: 2^36 steps of 10 ms are 21.8 years.
+        let round = Duration::from_millis(10) * u32::try_from(STEPS >> 4).unwrap() * 16;
+        assert_eq!(budget.step_of(start + round), STEPS - 15);
+        assert_eq!(
+            budget.step_of(start + round + Duration::from_millis(160)),
+            0
+        );
     }
 }

@@ -118,8 +118,9 @@ fn rules<const PLAIN: bool>(
 
     // 6. The budget, only asked when all else allows.
     if !PLAIN && mode == Mode::Normal && plan.has_budget() {
-        let budget = plan.budget().zip(failure.now);
-        *token = budget.and_then(|(budget, now)| Token::take(budget, now));
+        let budget = plan.budget_handle().zip(failure.now);
+        let first = standing.number == 1;
+        *token = budget.and_then(|(budget, now)| Token::take(budget, now, first));
         if token.is_none() {
             return Err(gave_up(
                 plan,

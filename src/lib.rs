@@ -81,7 +81,9 @@ mod scope;
 mod settings;
 mod standing;
 mod switch;
+mod sync;
 mod timer;
+mod watch;
 
 #[cfg(feature = "http")]
 pub mod http;

@@ -115,7 +115,12 @@ impl Plan {
         self.budget.is_some() || self.shared_budget.is_some()
     }
 
-    pub(crate) fn budget(&self) -> Option<Handle> {
+    pub(crate) fn budget(&self) -> Option<&Budget> {
+        self.budget.or(self.shared_budget.as_deref())
+    }
+
+    /// The budget, to be kept for longer than this borrow.
+    pub(crate) fn budget_handle(&self) -> Option<Handle> {
         match (self.budget, &self.shared_budget) {
             (Some(budget), _) => Some(Handle::Static(budget)),
             (None, Some(budget)) => Some(Handle::Shared(Arc::clone(budget))),
@@ -554,7 +559,7 @@ impl<E> Retry<E> {
     /// ```
     #[must_use]
     pub fn get_budget(&self) -> Option<&Budget> {
-        self.plan.budget.or(self.plan.shared_budget.as_deref())
+        self.plan.budget()
     }
 
     /// Names the calls of this policy in telemetry (`callable`). Default: the path of the operation.

@@ -207,28 +207,34 @@ impl<'a> Standing<'a> {
 
     /// What telemetry is told of the call.
     pub(crate) fn event(&self, plan: &Plan, now: Option<Instant>) -> Event<'a> {
+        let budget = match self.origin.mode() {
+            Mode::Normal => plan.budget().zip(now),
+            Mode::Testing(_) | Mode::Inactive => None,
+        };
         Event {
             callable: plan.callable(self.callable),
             attempts: self.number,
             waited_so_far: Duration::from_nanos(self.waited),
             elapsed: self.elapsed_at(now),
+            budget: budget.and_then(|(budget, now)| budget.gauge(now)),
             scoped: self.origin.hooks(),
         }
     }
 
     /// Notes that the call ended well. Nothing to do for a first-try success without a budget.
     pub(crate) fn succeeded(&self, plan: &Plan) {
-        match self.origin.mode() {
-            Mode::Inactive => return,
-            Mode::Testing(_) => {}
-            // The start is time enough for a budget, and spares reading the clock again.
-            Mode::Normal => {
-                if let (Some(budget), Some(started)) = (plan.budget(), self.origin.started()) {
-                    budget.credit(started);
-                }
-            }
+        let mode = self.origin.mode();
+        if mode == Mode::Inactive {
+            return;
         }
-        if self.number > 1 && instrument::listening(self.origin.hooks(), false) {
+        let first_try = self.number == 1;
+        if let (Mode::Normal, Some(budget), Some(started)) =
+            (mode, plan.budget(), self.origin.started())
+        {
+            // At the first try the start is time enough, and spares reading the clock again.
+            budget.credit(if first_try { started } else { plan.timer.now() });
+        }
+        if !first_try && instrument::listening(self.origin.hooks(), false) {
             instrument::recovered(self.event(plan, self.now(plan)));
         }
     }

@@ -1,8 +1,8 @@
 //! The facade `metrics`.
 
 use metrics::{
-    Recorder, SharedString, Unit, counter, describe_counter, describe_histogram, histogram,
-    with_recorder,
+    Recorder, SharedString, Unit, counter, describe_counter, describe_gauge, describe_histogram,
+    gauge, histogram, with_recorder,
 };
 
 use super::{GaveUp, Hook, Recovered, RetryDetails};
@@ -11,6 +11,7 @@ const RETRIES: &str = "stamina_retries_total";
 const GAVE_UP: &str = "stamina_gave_up_total";
 const RECOVERED: &str = "stamina_recovered_total";
 const WAIT: &str = "stamina_wait_seconds";
+const BALANCE: &str = "stamina_budget_balance";
 
 /// Counts through the facade `metrics`, for whichever recorder the program installs.
 ///
@@ -20,8 +21,14 @@ const WAIT: &str = "stamina_wait_seconds";
 /// | `stamina_gave_up_total` | counter | `callable`, `reason`, `error_type` |
 /// | `stamina_recovered_total` | counter | `callable` |
 /// | `stamina_wait_seconds` | histogram | `callable` |
+/// | `stamina_budget_balance` | gauge | `budget` |
 ///
 /// `retry_num` is one of `1` to `20` and `>20`, so that the number of series is bounded.
+///
+/// The gauge is for budgets with a name ([`Budget::named`](crate::Budget::named)): the tokens left as of the last event
+/// (a retry, a call that gave up or recovered) of a call with that budget. Nothing is told on a first-try success, so
+/// between two events it stands still although the balance may rise; where that matters, set a gauge of your own from
+/// [`Budget::balance`](crate::Budget::balance) at your own rate.
 ///
 /// # Examples
 ///
@@ -58,6 +65,11 @@ pub fn describe_metrics() {
         "Calls that succeeded after at least one retry."
     );
     describe_histogram!(WAIT, Unit::Seconds, "Time waited before a retry.");
+    describe_gauge!(
+        BALANCE,
+        Unit::Count,
+        "Retries that a budget would have allowed at its last event."
+    );
 }
 
 /// Whether a recorder is installed: without one, making the labels would cost several times what a retry does.
@@ -85,6 +97,12 @@ fn retry_label(retry_num: u32) -> &'static str {
     LABELS.get(index).copied().unwrap_or(">20")
 }
 
+fn tell_balance(budget: Option<(&'static str, f64)>) {
+    if let Some((name, balance)) = budget {
+        gauge!(BALANCE, "budget" => name).set(balance);
+    }
+}
+
 impl Hook for MetricsHook {
     fn retry_scheduled(&self, details: &RetryDetails<'_>) {
         let callable = SharedString::from(details.name.clone());
@@ -96,6 +114,7 @@ impl Hook for MetricsHook {
         )
         .increment(1);
         histogram!(WAIT, "callable" => callable).record(details.wait_for.as_secs_f64());
+        tell_balance(details.budget);
     }
 
     fn gave_up(&self, details: &GaveUp<'_>) {
@@ -106,9 +125,11 @@ impl Hook for MetricsHook {
             "error_type" => details.error_type,
         )
         .increment(1);
+        tell_balance(details.budget);
     }
 
     fn recovered(&self, details: &Recovered<'_>) {
         counter!(RECOVERED, "callable" => SharedString::from(details.name.clone())).increment(1);
+        tell_balance(details.budget);
     }
 }

@@ -55,6 +55,12 @@ pub struct RetryDetails<'a> {
         allow(dead_code, reason = "only metrics look at it")
     )]
     name: &'a Cow<'static, str>,
+    /// The name and the balance of the budget, if it has a name.
+    #[cfg_attr(
+        not(feature = "metrics"),
+        allow(dead_code, reason = "only metrics look at it")
+    )]
+    budget: Option<(&'static str, f64)>,
 }
 
 /// A call that ends with a retryable error because of a limit.
@@ -83,6 +89,12 @@ pub struct GaveUp<'a> {
         allow(dead_code, reason = "only metrics look at it")
     )]
     name: &'a Cow<'static, str>,
+    /// The name and the balance of the budget, if it has a name.
+    #[cfg_attr(
+        not(feature = "metrics"),
+        allow(dead_code, reason = "only metrics look at it")
+    )]
+    budget: Option<(&'static str, f64)>,
 }
 
 /// A call that succeeded after at least one retry.
@@ -103,6 +115,12 @@ pub struct Recovered<'a> {
         allow(dead_code, reason = "only metrics look at it")
     )]
     name: &'a Cow<'static, str>,
+    /// The name and the balance of the budget, if it has a name.
+    #[cfg_attr(
+        not(feature = "metrics"),
+        allow(dead_code, reason = "only metrics look at it")
+    )]
+    budget: Option<(&'static str, f64)>,
 }
 
 /// Is told what happens to calls.
@@ -327,6 +345,8 @@ pub(crate) struct Event<'a> {
     pub(crate) attempts: u32,
     pub(crate) waited_so_far: Duration,
     pub(crate) elapsed: Duration,
+    /// The name and the balance of the budget, if it has a name.
+    pub(crate) budget: Option<(&'static str, f64)>,
     /// The hooks of the scope that the call was made in.
     pub(crate) scoped: Option<&'a Hooks>,
 }
@@ -406,6 +426,7 @@ pub(crate) fn retry_scheduled(
         error_type: cause.error_type,
         depth: cause.depth,
         name: &name,
+        budget: event.budget,
     };
     if let Some(own) = own {
         contain(|| own(&details));
@@ -426,6 +447,7 @@ pub(crate) fn gave_up(event: Event<'_>, reason: StopReason, cause: Cause<'_>) {
         error_type: cause.error_type,
         depth: cause.depth,
         name: &name,
+        budget: event.budget,
     };
     tell(event.scoped, |hook| hook.gave_up(&details));
 }
@@ -439,6 +461,46 @@ pub(crate) fn recovered(event: Event<'_>) {
         waited_so_far: event.waited_so_far,
         elapsed: event.elapsed,
         name: &name,
+        budget: event.budget,
     };
     tell(event.scoped, |hook| hook.recovered(&details));
+}
+
+/// What looks wrong with a budget.
+#[derive(Debug)]
+#[cfg_attr(
+    not(feature = "log"),
+    allow(dead_code, reason = "only the log tells it")
+)]
+pub(crate) enum Suspicion {
+    /// Several budgets have served a single call each; this is one of them.
+    PerCall {
+        singles: u32,
+        name: Option<&'static str>,
+    },
+    /// It was asked for retries, and nothing ever succeeded.
+    NeverFed {
+        asked: u32,
+        name: Option<&'static str>,
+    },
+}
+
+/// Whether anybody would hear of a suspicion now: not where an empty list of hooks mutes telemetry.
+pub(crate) fn hears_suspicions() -> bool {
+    #[cfg(feature = "log")]
+    if log::listens(true) {
+        return in_force().is_none_or(|hooks| !hooks.is_empty());
+    }
+    false
+}
+
+/// Tells of a suspicion through the log, which is there for people; no hook is told.
+#[cfg_attr(
+    not(feature = "log"),
+    allow(unused_variables, reason = "only the log tells it")
+)]
+#[cold]
+pub(crate) fn suspect(suspicion: &Suspicion) {
+    #[cfg(feature = "log")]
+    contain(|| log::suspect(suspicion));
 }
