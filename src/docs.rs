@@ -4,8 +4,12 @@
 
 #[doc = include_str!("../docs/cookbook.md")]
 mod cookbook {}
+#[doc = include_str!("../docs/design.md")]
+mod design {}
 #[doc = include_str!("../docs/instrumentation.md")]
 mod instrumentation {}
+#[doc = include_str!("../docs/migrating.md")]
+mod migrating {}
 #[doc = include_str!("../docs/motivation.md")]
 mod motivation {}
 #[doc = include_str!("../docs/operations.md")]
