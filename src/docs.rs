@@ -14,6 +14,7 @@ mod migrating {}
 mod motivation {}
 #[doc = include_str!("../docs/operations.md")]
 mod operations {}
+#[cfg(feature = "tokio")]
 #[doc = include_str!("../docs/testing.md")]
 mod testing {}
 #[doc = include_str!("../docs/tutorial.md")]
