@@ -4,17 +4,24 @@
 
 #[doc = include_str!("../docs/cookbook.md")]
 mod cookbook {}
+#[doc = include_str!("../docs/design.md")]
+mod design {}
 #[doc = include_str!("../docs/instrumentation.md")]
 mod instrumentation {}
 #[doc = include_str!("../docs/job_queue.md")]
 mod job_queue {}
+#[doc = include_str!("../docs/migrating.md")]
+mod migrating {}
 #[doc = include_str!("../docs/motivation.md")]
 mod motivation {}
 #[doc = include_str!("../docs/operations.md")]
 mod operations {}
+#[doc = include_str!("../README.md")]
+mod readme {}
 #[cfg(feature = "fleet")]
 #[doc = include_str!("../docs/safety.md")]
 mod safety {}
+#[cfg(feature = "tokio")]
 #[doc = include_str!("../docs/testing.md")]
 mod testing {}
 #[doc = include_str!("../docs/tutorial.md")]

@@ -103,7 +103,3 @@ pub use retry::Retry;
 pub use settings::Settings;
 pub use switch::{is_active, set_active};
 pub use timer::{Clock, Sleep, Timer};
-
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-mod readme {}
