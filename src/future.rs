@@ -7,7 +7,7 @@ use std::ops::{AsyncFnMut, Deref};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
 
@@ -359,10 +359,12 @@ where
     fn attempt(&mut self, timer: Timer, left: impl FnOnce() -> Option<Duration>) -> Self::Attempt {
         let left = left();
         let timeout = left.map_or(self.timeout, |left| left.min(self.timeout));
+        // From here on, so that what an attempt does before it first waits counts too.
+        let until = timer.now().checked_add(timeout);
         CutAttempt {
             attempt: self.operation.attempt(timer, || left),
             timer,
-            timeout,
+            until,
             expiry: None,
         }
     }
@@ -386,7 +388,8 @@ pin_project! {
         #[pin]
         attempt: Fut,
         timer: Timer,
-        timeout: Duration,
+        // `None` where no clock reaches that far.
+        until: Option<Instant>,
         #[pin]
         expiry: Option<Sleep>,
     }
@@ -401,8 +404,12 @@ impl<Fut: Future> Future for CutAttempt<Fut> {
             return Poll::Ready(Some(output));
         }
         // Only an attempt that has to be waited for needs a timer.
+        let Some(until) = *this.until else {
+            return Poll::Pending;
+        };
         if this.expiry.is_none() {
-            this.expiry.set(Some(this.timer.sleep(*this.timeout)));
+            let left = until.saturating_duration_since(this.timer.now());
+            this.expiry.set(Some(this.timer.sleep(left)));
         }
         match this.expiry.as_pin_mut() {
             Some(expiry) => expiry.poll(cx).map(|()| None),

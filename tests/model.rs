@@ -82,3 +82,17 @@ fn a_success_after_a_pause_counts_in_full_whatever_was_left_over() {
         );
     }
 }
+
+/// The time of a cut began only where an attempt first waited, so that what it did before made it late.
+#[test]
+fn a_cut_counts_what_an_attempt_does_before_it_first_waits() {
+    static CLOCK: VirtualClock = VirtualClock::new();
+    let policy = Retry::on::<&str>().attempts(1).timer(Timer::custom(&CLOCK));
+    let call = policy.call_async(|| async {
+        CLOCK.advance(Duration::from_secs(2));
+        std::future::pending::<Result<(), &str>>().await
+    });
+    let cut = call.attempt_timeout(Duration::from_secs(3), || "too slow");
+    assert_eq!(futures::executor::block_on(cut), Err("too slow"));
+    assert_eq!(CLOCK.elapsed(), Duration::from_secs(3));
+}

@@ -214,6 +214,11 @@ impl Bytes<'_> {
         Step {
             fails: self.below(8) != 0,
             answer: self.answer(),
+            busy: if self.below(4) == 0 {
+                self.duration()
+            } else {
+                Duration::ZERO
+            },
             takes: self.duration(),
             yields: self.below(3),
             jump: match self.below(8) {
@@ -318,6 +323,7 @@ impl Trace {
         let idle = Step {
             fails: false,
             answer: Answer::Stop,
+            busy: Duration::ZERO,
             takes: Duration::ZERO,
             yields: 0,
             jump: 0,
@@ -341,6 +347,7 @@ impl Trace {
 
     fn attempt(&self) -> Outcome {
         let (number, step) = self.begin();
+        self.stage.pass(step.busy);
         self.stage.pass(step.takes);
         self.end(number, step)
     }
@@ -349,6 +356,7 @@ impl Trace {
         let trace = self.clone();
         async move {
             let (number, step) = trace.begin();
+            trace.stage.pass(step.busy);
             Yields(step.yields).await;
             trace.stage.nap(step.takes).await;
             trace.end(number, step)

@@ -46,6 +46,9 @@ pub(crate) enum Answer {
 pub(crate) struct Step {
     pub(crate) fails: bool,
     pub(crate) answer: Answer,
+    /// Time that its first poll takes, as work does that does not wait.
+    pub(crate) busy: Duration,
+    /// Time that it waits for.
     pub(crate) takes: Duration,
     /// Polls that find it pending without need.
     pub(crate) yields: u8,
@@ -337,6 +340,7 @@ pub(crate) fn check(
         let idle = Step {
             fails: false,
             answer: Answer::Stop,
+            busy: Duration::ZERO,
             takes: Duration::ZERO,
             yields: 0,
             jump: 0,
@@ -344,8 +348,10 @@ pub(crate) fn check(
         let step = *script.next().unwrap_or(&idle);
         let mut answer = step.answer;
         let outcome = {
+            // Time ends with the clock of the test.
             let room = END - now;
-            let takes = step.takes.as_nanos().min(room);
+            let busy = step.busy.as_nanos().min(room);
+            let takes = step.takes.as_nanos().min(room - busy);
             let left = policy
                 .timeout
                 .filter(|_| normal)
@@ -353,17 +359,21 @@ pub(crate) fn check(
             let cut = call.cut.map(|cut| {
                 left.map_or(cut.after, |left| left.min(cut.after))
                     .as_nanos()
-                    .min(room)
             });
             let at_once = takes == 0 && step.yields == 0;
+            // At the end of the test's clock all that is waited for comes at once.
+            let at_end = cut.is_some_and(|cut| cut > room);
+            let ended = at_end && matches!(reader.peek(), Some(Seen::End(_)));
             match cut {
-                Some(cut) if !at_once && (takes > cut || cut == 0) => {
+                Some(cut)
+                    if !at_once && !ended && (at_end || busy >= cut || busy + takes > cut) =>
+                {
                     answer = call.cut.expect("a cut").answer;
-                    now = (now + cut).min(END);
+                    now = (now + cut.max(busy)).min(END);
                     Err(CUT)
                 }
                 _ => {
-                    now = (now + takes).min(END);
+                    now = (now + busy + takes).min(END);
                     now = now.saturating_add_signed(i128::from(step.jump)).min(END);
                     if step.fails {
                         Err(position)
