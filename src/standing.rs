@@ -236,7 +236,7 @@ impl<'a> Standing<'a> {
             self.origin.started()
         };
         if let (Mode::Normal, Some(budget), Some(now)) = (mode, plan.budget(), now) {
-            budget.credit(now);
+            budget.credit(now, !retried);
         }
         if told {
             instrument::recovered(self.event(plan, now));
