@@ -227,15 +227,19 @@ impl<'a> Standing<'a> {
         if mode == Mode::Inactive {
             return;
         }
-        let first_try = self.number == 1;
-        if let (Mode::Normal, Some(budget), Some(started)) =
-            (mode, plan.budget(), self.origin.started())
-        {
-            // At the first try the start is time enough, and spares reading the clock again.
-            budget.credit(if first_try { started } else { plan.timer.now() });
+        let retried = self.number > 1;
+        let told = retried && instrument::listening(self.origin.hooks(), false);
+        // At the first try the start is time enough, and spares reading the clock again.
+        let now = if told || (retried && plan.has_budget()) {
+            self.now(plan)
+        } else {
+            self.origin.started()
+        };
+        if let (Mode::Normal, Some(budget), Some(now)) = (mode, plan.budget(), now) {
+            budget.credit(now, !retried);
         }
-        if !first_try && instrument::listening(self.origin.hooks(), false) {
-            instrument::recovered(self.event(plan, self.now(plan)));
+        if told {
+            instrument::recovered(self.event(plan, now));
         }
     }
 }

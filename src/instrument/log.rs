@@ -43,7 +43,12 @@ fn logger_listens(level: Level) -> bool {
 }
 
 /// Warns of a budget.
-pub(super) fn suspect(suspicion: &Suspicion) {
+pub(super) fn warn_of(suspicion: &Suspicion) {
+    // It may be told in a drop, where a logger that panics would end the process.
+    contain(|| warn(suspicion));
+}
+
+fn warn(suspicion: &Suspicion) {
     match *suspicion {
         Suspicion::PerCall { singles, name } => {
             let budget = name.unwrap_or("unnamed");

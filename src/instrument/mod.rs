@@ -26,6 +26,8 @@ mod metrics;
 
 #[cfg(feature = "log")]
 pub use self::log::LogHook;
+#[cfg(feature = "log")]
+use self::log::warn_of;
 #[cfg(feature = "metrics")]
 pub use self::metrics::{MetricsHook, describe_metrics};
 
@@ -502,5 +504,5 @@ pub(crate) fn hears_suspicions() -> bool {
 #[cold]
 pub(crate) fn suspect(suspicion: &Suspicion) {
     #[cfg(feature = "log")]
-    contain(|| log::suspect(suspicion));
+    warn_of(suspicion);
 }
