@@ -10,6 +10,10 @@
 //! from the moment the request is sent) and its waits, whose jitter is drawn one by one. A response future that is
 //! dropped leaves nothing behind, and gives the token of a retry that had not been sent back to the budget.
 //!
+//! Layers that are added before the `Retry` layer see the request once, as a whole; layers added after it see each
+//! attempt. So a timeout for attempts that hang belongs after it. A layer that fails in its own way makes the error
+//! `tower::BoxError`, and the policy one on that: [`when::caused_by`](crate::when::caused_by) looks inside.
+//!
 //! # Requests that can't be cloned
 //!
 //! A retry sends a copy of the request. Requests that are `Clone` are copied so; for others, say how with

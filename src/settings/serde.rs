@@ -45,6 +45,9 @@ const DURATION: &str = "a duration, \"1.5s\", \"100ms\", \"2m\", \"1h\" or a num
 /// minutes, `h`, `d`. It is read exactly and rounded to the nearest nanosecond. Numbers and flags may stand in quotes,
 /// which is all that an environment variable can hold.
 ///
+/// Give the settings a table of their own: with `#[serde(flatten)]` unknown keys go by unseen, as serde hands over the
+/// known ones only.
+///
 /// Formats that do not say what a value is (bincode, postcard) can't be read, as a duration may be a number or a text.
 ///
 /// # Errors
