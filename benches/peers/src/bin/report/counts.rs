@@ -56,7 +56,7 @@ const CHARTED: [Scenario; 4] = [
 ];
 
 fn chart(counts: &Counts) -> Result<(), Box<dyn std::error::Error>> {
-    let path = path("docs/performance.svg");
+    let path = path("docs/images/performance.svg");
     let root = SVGBackend::new(&path, (1000, 680)).into_drawing_area();
     root.fill(&WHITE)?;
     let root = root.titled("Instructions of one call (less is better)", ("sans-serif", 22))?;

@@ -1,4 +1,4 @@
-//! Measures everything and writes it into `docs/performance.md` and `docs/performance.svg`.
+//! Measures everything and writes it into `docs/performance.md` and `docs/images/performance.svg`.
 //!
 //! `cargo run --release -p stamina-peers --bin report` does it all; names of sections after `--`
 //! do only those: `machine counts times memory contention scale light`.
