@@ -96,10 +96,12 @@ pin_project! {
 pin_project! {
     // The attempt's number lives in the states because there it fits beside the tag.
     #[project = StateProject]
+    #[project_replace = StateReplaced]
     enum State<Fut> {
         New,
-        Attempting { #[pin] attempt: Deeper<Fut>, number: u32 },
+        Attempting { #[pin] attempt: Fut, number: u32 },
         Waiting { #[pin] wait: Wait, number: u32 },
+        Done { attempts: u32, stop_reason: Option<StopReason> },
     }
 }
 
@@ -109,17 +111,14 @@ pin_project! {
         sleep: Sleep,
         token: Option<Token>,
     }
-}
 
-/// The number of an attempt that has ended its call. Its future stays until the call's future is dropped, which comes
-/// next anyway: taking it out at once would cost a first-try success a third more.
-const OVER: u32 = 0;
-
-/// How a future ended.
-struct Ended<T> {
-    outcome: T,
-    attempts: u32,
-    stop_reason: Option<StopReason>,
+    impl PinnedDrop for Wait {
+        // Cold, because most futures end without having waited, and are dropped all the same.
+        #[cold]
+        fn drop(this: Pin<&mut Self>) {
+            drop(this.project().token.take());
+        }
+    }
 }
 
 impl<P, O, R> RetryFuture<P, O, R>
@@ -139,86 +138,104 @@ where
         }
     }
 
-    /// The loop. `measured`: whether the time is needed although the policy has no use for it.
+    /// The first attempt, after which most calls are over. `measured`: whether the time is needed although the policy
+    /// has no use for it.
     #[inline]
     fn poll_to_end(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         measured: bool,
-    ) -> Poll<Ended<O::Outcome>> {
+    ) -> Poll<O::Outcome> {
+        let mut this = self.as_mut().project();
+        let polled = deeper(|| {
+            if let StateProject::New = this.state.as_mut().project() {
+                this.origin.start(&this.policy.plan, measured);
+                let left = || {
+                    Standing::new(this.origin, 1, 0, Callable::Type(O::type_name()))
+                        .left(&this.policy.plan)
+                };
+                let attempt = this.operation.attempt(this.policy.plan.timer, left);
+                // Unlike `set` this finds out in place that there is nothing to drop.
+                let state = State::Attempting { attempt, number: 1 };
+                this.state.as_mut().project_replace(state);
+            }
+            match this.state.as_mut().project() {
+                StateProject::Attempting { attempt, number: 1 } => Some(attempt.poll(cx)),
+                _ => None,
+            }
+        });
+        let Some(polled) = polled else {
+            return self.go_on(cx, None);
+        };
+        let outcome = this.operation.outcome(ready!(polled));
+        if R::failure(this.policy, &outcome).is_some() || this.policy.plan.has_budget() {
+            return self.go_on(cx, Some(outcome));
+        }
+        this.state.project_replace(State::Done {
+            attempts: 1,
+            stop_reason: None,
+        });
+        Poll::Ready(outcome)
+    }
+
+    /// The loop, from the outcome of the attempt under way or from wherever it was left.
+    #[cold]
+    #[inline(never)]
+    fn go_on(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut finished: Option<O::Outcome>,
+    ) -> Poll<O::Outcome> {
         let mut this = self.project();
         let plan = &this.policy.plan;
         loop {
-            let number = match this.state.as_mut().project() {
-                StateProject::New => {
-                    this.origin.start(plan, measured);
-                    1
+            match this.state.as_mut().project() {
+                StateProject::Attempting { attempt, number } => {
+                    let outcome = match finished.take() {
+                        Some(outcome) => outcome,
+                        None => this.operation.outcome(ready!(deeper(|| attempt.poll(cx)))),
+                    };
+                    let (attempts, callable) = (*number, Callable::Type(O::type_name()));
+                    let mut standing = Standing::new(this.origin, attempts, *this.waited, callable);
+                    let mut token = None;
+                    let examined = examine::<_, R>(this.policy, &standing, &outcome, &mut token);
+                    let Ok(Some(wait)) = examined else {
+                        this.state.set(State::Done {
+                            attempts,
+                            stop_reason: examined.err(),
+                        });
+                        return Poll::Ready(outcome);
+                    };
+                    // The error is not held while waiting.
+                    drop(outcome);
+                    standing.advance(wait);
+                    *this.waited = standing.waited;
+                    let number = standing.number;
+                    let sleep = plan.timer.sleep(wait);
+                    let wait = Wait { sleep, token };
+                    this.state.set(State::Waiting { wait, number });
                 }
                 StateProject::Waiting { wait, number } => {
-                    let wait = wait.project();
+                    let (wait, number) = (wait.project(), *number);
                     ready!(wait.sleep.poll(cx));
                     Token::spend(wait.token);
-                    *number
+                    let left = || {
+                        Standing::new(
+                            this.origin,
+                            number,
+                            *this.waited,
+                            Callable::Type(O::type_name()),
+                        )
+                        .left(plan)
+                    };
+                    // The closure that makes the future is a part of the operation too.
+                    let attempt = deeper(|| this.operation.attempt(plan.timer, left));
+                    this.state.set(State::Attempting { attempt, number });
                 }
-                StateProject::Attempting { attempt, number } => {
-                    assert!(
-                        *number != OVER,
-                        "stamina: a retried future was polled after it had completed"
-                    );
-                    let output = ready!(attempt.poll(cx));
-                    let outcome = this.operation.outcome(output);
-                    let attempts = std::mem::replace(number, OVER);
-                    let first_try = attempts == 1 && R::failure(this.policy, &outcome).is_none();
-                    if first_try && !plan.has_budget() {
-                        return Poll::Ready(Ended {
-                            outcome,
-                            attempts,
-                            stop_reason: None,
-                        });
-                    }
-                    let mut standing = Standing::new(
-                        this.origin,
-                        attempts,
-                        *this.waited,
-                        Callable::Type(O::type_name()),
-                    );
-                    let mut token = None;
-                    match examine::<_, R>(this.policy, &standing, &outcome, &mut token) {
-                        Ok(Some(wait)) => {
-                            // The error is not held while waiting.
-                            drop(outcome);
-                            standing.advance(wait);
-                            *this.waited = standing.waited;
-                            let number = standing.number;
-                            let wait = Wait {
-                                sleep: plan.timer.sleep(wait),
-                                token,
-                            };
-                            this.state.set(State::Waiting { wait, number });
-                            continue;
-                        }
-                        ended => {
-                            return Poll::Ready(Ended {
-                                outcome,
-                                attempts,
-                                stop_reason: ended.err(),
-                            });
-                        }
-                    }
+                StateProject::New | StateProject::Done { .. } => {
+                    panic!("stamina: a retried future was polled after it had completed")
                 }
-            };
-            let left = || {
-                Standing::new(
-                    this.origin,
-                    number,
-                    *this.waited,
-                    Callable::Type(O::type_name()),
-                )
-                .left(plan)
-            };
-            // The closure that makes the future is a part of the operation too.
-            let attempt = Deeper::new(deeper(|| this.operation.attempt(plan.timer, left)));
-            this.state.set(State::Attempting { attempt, number });
+            }
         }
     }
 }
@@ -233,7 +250,7 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O::Outcome> {
-        self.poll_to_end(cx, false).map(|ended| ended.outcome)
+        self.poll_to_end(cx, false)
     }
 }
 
@@ -241,9 +258,9 @@ impl<P, O: Attempting, R> Debug for RetryFuture<P, O, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
             State::New => "new",
-            State::Attempting { number: OVER, .. } => "done",
             State::Attempting { .. } => "attempting",
             State::Waiting { .. } => "waiting",
+            State::Done { .. } => "done",
         };
         f.debug_struct("RetryFuture")
             .field("state", &state)
@@ -277,24 +294,23 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Report<T, E>> {
         let mut call = self.project().call;
-        let Ended {
-            outcome,
+        let result = ready!(call.as_mut().poll_to_end(cx, true));
+        let call = call.project();
+        let StateProject::Done {
             attempts,
             stop_reason,
-        } = ready!(call.as_mut().poll_to_end(cx, true));
-        let call = call.project();
-        let standing = Standing::new(
-            call.origin,
-            attempts,
-            *call.waited,
-            Callable::Type(O::type_name()),
-        );
+        } = call.state.project()
+        else {
+            unreachable!("the call has just ended")
+        };
+        let callable = Callable::Type(O::type_name());
+        let standing = Standing::new(call.origin, *attempts, *call.waited, callable);
         Poll::Ready(Report {
-            result: outcome,
-            attempts,
+            result,
+            attempts: *attempts,
             waited: Duration::from_nanos(*call.waited),
             elapsed: standing.elapsed(&call.policy.plan),
-            stop_reason,
+            stop_reason: *stop_reason,
         })
     }
 }

@@ -112,7 +112,8 @@ impl Plan {
 
     #[inline]
     pub(crate) fn has_budget(&self) -> bool {
-        self.budget.is_some() || self.shared_budget.is_some()
+        // Not `||`: one branch is cheaper than two.
+        self.budget.is_some() | self.shared_budget.is_some()
     }
 
     pub(crate) fn budget(&self) -> Option<&Budget> {

@@ -40,26 +40,36 @@ impl Debug for ScopedHooks {
     }
 }
 
+impl Drop for Unusual {
+    // Cold, because a future's end is looked at for it, and hardly ever finds it.
+    #[cold]
+    fn drop(&mut self) {
+        drop(self.hooks.take());
+    }
+}
+
+impl Unusual {
+    #[cold]
+    fn here() -> Box<Self> {
+        let mode = switch::mode();
+        let hooks = instrument::scoped_now().map(ScopedHooks);
+        Box::new(Self {
+            started: None,
+            mode,
+            hooks,
+        })
+    }
+}
+
 impl Origin {
     /// Reads the switches: a call is made now on this thread.
     #[inline]
     pub(crate) fn here() -> Self {
         if any_unusual() {
-            Self::unusual()
+            Self::Unusual(Unusual::here())
         } else {
             Self::Plain
         }
-    }
-
-    #[cold]
-    fn unusual() -> Self {
-        let mode = switch::mode();
-        let hooks = instrument::scoped_now().map(ScopedHooks);
-        Self::Unusual(Box::new(Unusual {
-            started: None,
-            mode,
-            hooks,
-        }))
     }
 
     /// Starts the call's time, if the policy or the driver (`measured`) has a use for it.
