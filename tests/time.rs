@@ -64,10 +64,6 @@ fn without_timeout_and_budget_no_clock_is_read() {
     let _ = policy.call(down);
     let _ = policy.call(|| Ok::<_, &str>(()));
     let _ = block_on(of.call_async(|| async { down() }));
-    let _ = block_on(
-        of.call_async(|| async { down() })
-            .attempt_timeout(secs(1), || "slow"),
-    );
     let _ = block_on(of.call_async_with(&mut context, async |()| down()));
     let _ = policy.wrap(|()| down())(());
     let _ = block_on(of.wrap_async(|()| async { down() })(()));
