@@ -653,7 +653,9 @@ mod tests {
         let step = |seconds: u64| budget.step_of(start + Duration::from_secs(seconds));
         assert_eq!((step(0), step(1), step(10)), (0, 100, 1000));
         assert_eq!(budget.step_of(start + Duration::from_millis(19)), 1);
-        assert_eq!(budget.step_of(start - Duration::from_millis(1)), STEPS);
+        let earlier = |ms| start.checked_sub(Duration::from_millis(ms)).unwrap();
+        assert_eq!(budget.step_of(earlier(1)), STEPS);
+        assert_eq!(budget.step_of(earlier(11)), STEPS - 1);
         // Once round: 2^36 steps of 10 ms are 21.8 years.
         let round = Duration::from_millis(10) * u32::try_from(STEPS >> 4).unwrap() * 16;
         assert_eq!(budget.step_of(start + round), STEPS - 15);
