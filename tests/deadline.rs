@@ -1,4 +1,8 @@
 //! `timeout`: a call never sleeps past its deadline, nor for nothing.
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "counts of a test are small"
+)]
 
 mod scene;
 

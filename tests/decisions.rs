@@ -1,4 +1,9 @@
 //! Predicates: what they may say, when they are asked, and what binds them.
+#![allow(clippy::unchecked_time_subtraction, reason = "a test may panic")]
+#![allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "a predicate is given a reference"
+)]
 
 mod scene;
 

@@ -1,4 +1,12 @@
 //! Hooks: what they are told, in which order, by whom, and under which name.
+#![allow(
+    clippy::redundant_closure,
+    reason = "the name of the closure is what is tested"
+)]
+#![allow(
+    clippy::redundant_closure_call,
+    reason = "the name of the closure is what is tested"
+)]
 
 mod scene;
 

@@ -1,4 +1,9 @@
 //! One judge behind every driver: random scripts come to the same through all of them.
+#![allow(
+    clippy::option_option,
+    reason = "a driver may not say why, and a call may have no reason"
+)]
+#![allow(clippy::needless_pass_by_value, reason = "a report is taken apart")]
 
 mod scene;
 

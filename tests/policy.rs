@@ -1,4 +1,8 @@
 //! `Retry`: its settings, what reads them back, and which are refused.
+#![allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "a predicate is given a reference"
+)]
 
 mod scene;
 
@@ -174,8 +178,12 @@ fn a_static_holds_every_const_setter() {
     assert_eq!(EVERYTHING.settings(), EVERYTHING_SETTINGS);
     assert_eq!(COPIED.settings(), EVERYTHING_SETTINGS);
     assert_eq!(EVERYTHING.name(), Some("everything"));
-    assert!(std::ptr::eq(EVERYTHING.get_budget().unwrap(), &BUDGET));
+    assert!(same(EVERYTHING.get_budget(), &BUDGET));
     assert_eq!(EVERYTHING.call(|| Err::<(), _>(1)), Err(1));
+}
+
+fn same(budget: Option<&Budget>, expected: &Budget) -> bool {
+    budget.is_some_and(|budget| std::ptr::eq(budget, expected))
 }
 
 #[test]
@@ -184,9 +192,9 @@ fn a_budget_replaces_a_shared_one_and_the_other_way_round() {
     let policy = Retry::on::<()>()
         .budget(&BUDGET)
         .shared_budget(Arc::clone(&shared));
-    assert!(std::ptr::eq(policy.get_budget().unwrap(), &*shared));
+    assert!(same(policy.get_budget(), &shared));
     let policy = policy.budget(&BUDGET);
-    assert!(std::ptr::eq(policy.get_budget().unwrap(), &BUDGET));
+    assert!(same(policy.get_budget(), &BUDGET));
 }
 
 #[test]

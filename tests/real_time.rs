@@ -74,7 +74,7 @@ fn the_deadline() {
     // Cut at the deadline, which is before the attempt's own time.
     takes(ms(30), || {
         let policy = policy().timeout(ms(30));
-        let call = policy.call_async(|| pending::<Result<(), _>>());
+        let call = policy.call_async(pending::<Result<(), _>>);
         assert_eq!(
             block_on(call.attempt_timeout(secs(100), || "slow")),
             Err("slow")

@@ -66,7 +66,7 @@ fn of_every_ending() {
     use StopReason::{AttemptsExhausted, BudgetExhausted, Inactive, NotRetryable, TimedOut};
     reports(|p| p, 1, Ok(1), 1, ms(0), None);
     reports(|p| p, 3, Ok(3), 3, ms(300), None);
-    reports(|p| p.no_timeout(), 3, Ok(3), 3, ms(300), None);
+    reports(Retry::no_timeout, 3, Ok(3), 3, ms(300), None);
     reports(
         |p| p.attempts(2),
         0,

@@ -1,5 +1,6 @@
 //! Every legal shape of a call, every auto trait, and sizes. Most of it only has to compile.
 #![allow(dead_code, reason = "much of it is only compiled")]
+#![allow(clippy::type_complexity, reason = "a type is spelt out once")]
 
 mod scene;
 
@@ -68,7 +69,7 @@ fn getters<E>(policy: &Retry<E>) -> (Settings, Option<&Budget>, Option<&'static 
 }
 
 fn predicates(policy: Retry<io::Error>) -> Retry<io::Error> {
-    let kinds = vec![io::ErrorKind::Other];
+    let kinds = [io::ErrorKind::Other];
     policy
         .when(when::transient_io)
         .when(move |error| kinds.contains(&error.kind()))
@@ -174,9 +175,9 @@ impl Service {
         self.policy.call_async(move || async move { Ok(id) })
     }
 
-    fn named<'a>(
-        &'a self,
-    ) -> RetryFuture<&'a Retry<Boxed>, impl stamina_operation::Closure<Boxed>, impl Sized + use<'a>>
+    fn named(
+        &self,
+    ) -> RetryFuture<&Retry<Boxed>, impl stamina_operation::Closure<Boxed>, impl Sized + use<'_>>
     {
         self.policy
             .call_async(|| std::future::ready(Ok::<u8, Boxed>(1)))
@@ -290,7 +291,9 @@ fn futures_are_send_when_their_parts_are() {
             .attempts(2)
             .when(|error| !error.is_empty());
         let owned = String::from("owned");
-        policy.call_async(|| fetch(owned.len() as u32)).await
+        policy
+            .call_async(|| fetch(owned.len().try_into().unwrap_or(0)))
+            .await
     });
     spawnable(&async {
         let mut state = vec![1];
@@ -394,7 +397,7 @@ fn the_shapes_run_too() {
     assert!(question_mark("/nowhere at all").is_err());
     let _: Result<(), Boxed> = attempts(&Retry::on().timer(timer));
     assert_eq!(LABEL, "timed_out");
-    let _ = (CONSTANTS, CUSTOM, &READY as *const Sleep);
+    let _ = (CONSTANTS, CUSTOM, &READY);
     let _: fn() = assert_types;
     let _: fn() = hooks;
     let _ = details;

@@ -1,4 +1,8 @@
 //! The switches for tests: process-wide and scoped.
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "counts of a test are small"
+)]
 
 mod scene;
 
@@ -183,7 +187,7 @@ fn the_innermost_scope_is_the_whole_mode() {
         assert_eq!(
             (is_active(), is_testing(), attempts()),
             (active, testing, made)
-        )
+        );
     };
     says(true, false, 5);
     {

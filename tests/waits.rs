@@ -1,4 +1,6 @@
 //! How long to wait: bounds, totals, spread.
+#![allow(clippy::unchecked_time_subtraction, reason = "a test may panic")]
+#![allow(clippy::cast_precision_loss, reason = "counts of a test are small")]
 
 mod scene;
 

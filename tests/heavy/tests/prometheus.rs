@@ -98,7 +98,7 @@ fn the_text() {
 #[test]
 fn descriptions_are_not_needed() {
     let lines = scraped(false, |clock| {
-        assert!(policy(clock).call(|| Err::<(), _>("down")).is_err())
+        assert!(policy(clock).call(|| Err::<(), _>("down")).is_err());
     });
     assert!(
         lines
