@@ -311,7 +311,7 @@ fn waits_are_uniform_between_their_bounds() {
             let bounds = policy.schedule().nth(number as usize - 1).unwrap();
             uniform(
                 &format!("{name}, retry {number}, by chance"),
-                (0..20_000).map(|_| wait(&policy, number)),
+                (0..10_000).map(|_| wait(&policy, number)),
                 bounds,
             );
             for (kind, factor) in [
@@ -321,7 +321,7 @@ fn waits_are_uniform_between_their_bounds() {
             ] {
                 uniform(
                     &format!("{name}, retry {number}, seeds {kind}"),
-                    (0..20_000_u64).map(|seed| seeded(&policy, number, seed.wrapping_mul(factor))),
+                    (0..10_000_u64).map(|seed| seeded(&policy, number, seed.wrapping_mul(factor))),
                     bounds,
                 );
             }
