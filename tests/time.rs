@@ -83,17 +83,25 @@ fn without_timeout_and_budget_no_clock_is_read() {
     assert_eq!(attempts.elapsed(), attempts.waited());
     assert!(attempts.waited() > secs(20));
 
+    // A cut is a limit on time: it reads the clock once for each attempt that need not wait.
+    let _ = block_on(
+        of.attempts(2)
+            .call_async(|| async { down() })
+            .attempt_timeout(secs(1), || "slow"),
+    );
+    assert_eq!(clock.reads(), 2);
+
     // A report always measures.
     let report = policy.report(|| {
         clock.pass(secs(3));
         Ok::<_, &str>(())
     });
-    assert_eq!((report.elapsed, clock.reads()), (secs(3), 2));
+    assert_eq!((report.elapsed, clock.reads()), (secs(3), 4));
     let report = block_on(policy.report_async(|| async {
         clock.pass(secs(4));
         Ok::<_, &str>(())
     }));
-    assert_eq!((report.elapsed, clock.reads()), (secs(4), 4));
+    assert_eq!((report.elapsed, clock.reads()), (secs(4), 6));
 }
 
 #[test]
