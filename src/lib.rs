@@ -76,6 +76,7 @@ mod docs;
 mod future;
 mod judge;
 mod message;
+mod operation;
 mod retry;
 mod scope;
 mod settings;

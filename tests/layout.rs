@@ -75,6 +75,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "standing",
         ],
     ),
+    ("operation", &["timer"]),
     // `call_async_with` is a loop round `Attempts`, and a report is one noun in one place.
     (
         "future",
@@ -86,6 +87,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "depth",
             "instrument",
             "judge",
+            "operation",
             "retry",
             "standing",
             "timer",

@@ -9,7 +9,9 @@ use stamina_peers::operation::Operation;
 
 fn time(criterion: &mut Criterion) {
     // A recorder is for the whole process, so those that need one come last.
-    let (with_recorder, without) = SCENARIOS.iter().partition::<Vec<_>, _>(|s| s.needs_recorder());
+    let (with_recorder, without) = SCENARIOS
+        .iter()
+        .partition::<Vec<_>, _>(|s| s.needs_recorder());
     let mut installed = false;
     for scenario in without.into_iter().chain(with_recorder) {
         if scenario.needs_recorder() && !installed {

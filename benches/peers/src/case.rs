@@ -12,40 +12,76 @@ pub struct Scenario {
 }
 
 const fn scenario(id: &'static str, title: &'static str, failures: u32) -> Scenario {
-    Scenario { id, title, failures }
+    Scenario {
+        id,
+        title,
+        failures,
+    }
 }
 
 pub const SYNC_SUCCESS: Scenario = scenario("sync-success", "sync, success at once", 0);
-pub const SYNC_SUCCESS_DEADLINE: Scenario =
-    scenario("sync-success-deadline", "sync, success at once, deadline", 0);
+pub const SYNC_SUCCESS_DEADLINE: Scenario = scenario(
+    "sync-success-deadline",
+    "sync, success at once, deadline",
+    0,
+);
 pub const SYNC_SUCCESS_BUDGET: Scenario =
     scenario("sync-success-budget", "sync, success at once, budget", 0);
 pub const SYNC_FAILURES: Scenario = scenario("sync-failures", "sync, three failures, success", 3);
-pub const SYNC_FAILURES_DEADLINE: Scenario =
-    scenario("sync-failures-deadline", "sync, three failures, success, deadline", 3);
-pub const SYNC_PREDICATE: Scenario =
-    scenario("sync-predicate", "sync, three failures, success, predicate", 3);
-pub const SYNC_BUDGET: Scenario = scenario("sync-budget", "sync, three failures, success, budget", 3);
-pub const SYNC_TELEMETRY: Scenario =
-    scenario("sync-telemetry", "sync, three failures, success, telemetry, no recorder", 3);
-pub const SYNC_PROMETHEUS: Scenario =
-    scenario("sync-prometheus", "sync, three failures, success, Prometheus recorder", 3);
+pub const SYNC_FAILURES_DEADLINE: Scenario = scenario(
+    "sync-failures-deadline",
+    "sync, three failures, success, deadline",
+    3,
+);
+pub const SYNC_PREDICATE: Scenario = scenario(
+    "sync-predicate",
+    "sync, three failures, success, predicate",
+    3,
+);
+pub const SYNC_BUDGET: Scenario =
+    scenario("sync-budget", "sync, three failures, success, budget", 3);
+pub const SYNC_TELEMETRY: Scenario = scenario(
+    "sync-telemetry",
+    "sync, three failures, success, telemetry, no recorder",
+    3,
+);
+pub const SYNC_PROMETHEUS: Scenario = scenario(
+    "sync-prometheus",
+    "sync, three failures, success, Prometheus recorder",
+    3,
+);
 pub const ASYNC_SUCCESS: Scenario = scenario("async-success", "async, success at once", 0);
-pub const ASYNC_SUCCESS_DEADLINE: Scenario =
-    scenario("async-success-deadline", "async, success at once, deadline", 0);
+pub const ASYNC_SUCCESS_DEADLINE: Scenario = scenario(
+    "async-success-deadline",
+    "async, success at once, deadline",
+    0,
+);
 pub const ASYNC_SUCCESS_BUDGET: Scenario =
     scenario("async-success-budget", "async, success at once, budget", 0);
-pub const ASYNC_FAILURES: Scenario = scenario("async-failures", "async, three failures, success", 3);
-pub const ASYNC_FAILURES_DEADLINE: Scenario =
-    scenario("async-failures-deadline", "async, three failures, success, deadline", 3);
-pub const ASYNC_PREDICATE: Scenario =
-    scenario("async-predicate", "async, three failures, success, predicate", 3);
+pub const ASYNC_FAILURES: Scenario =
+    scenario("async-failures", "async, three failures, success", 3);
+pub const ASYNC_FAILURES_DEADLINE: Scenario = scenario(
+    "async-failures-deadline",
+    "async, three failures, success, deadline",
+    3,
+);
+pub const ASYNC_PREDICATE: Scenario = scenario(
+    "async-predicate",
+    "async, three failures, success, predicate",
+    3,
+);
 pub const ASYNC_BUDGET: Scenario =
     scenario("async-budget", "async, three failures, success, budget", 3);
-pub const ASYNC_TELEMETRY: Scenario =
-    scenario("async-telemetry", "async, three failures, success, telemetry, no recorder", 3);
-pub const ASYNC_PROMETHEUS: Scenario =
-    scenario("async-prometheus", "async, three failures, success, Prometheus recorder", 3);
+pub const ASYNC_TELEMETRY: Scenario = scenario(
+    "async-telemetry",
+    "async, three failures, success, telemetry, no recorder",
+    3,
+);
+pub const ASYNC_PROMETHEUS: Scenario = scenario(
+    "async-prometheus",
+    "async, three failures, success, Prometheus recorder",
+    3,
+);
 
 /// In the order of the tables.
 pub const SCENARIOS: [Scenario; 18] = [
@@ -91,7 +127,17 @@ pub const fn case(who: &'static str, scenario: Scenario, run: fn(&Operation) -> 
 
 /// In the order of the tables' columns.
 pub const WHO: [&str; 11] = [
-    ALONE, PLAIN, BEST, STAMINA, BACKON, BACKOFF, RETRY, TOKIO_RETRY2, TOWER, RELENTLESS, METTLE,
+    ALONE,
+    PLAIN,
+    BEST,
+    STAMINA,
+    BACKON,
+    BACKOFF,
+    RETRY,
+    TOKIO_RETRY2,
+    TOWER,
+    RELENTLESS,
+    METTLE,
 ];
 
 pub const ALONE: &str = "operation alone";
@@ -109,5 +155,7 @@ pub const METTLE: &str = "mettle";
 /// The case `who` has for `scenario`, if it can do that at all.
 #[must_use]
 pub fn find(scenario: &str, who: &str) -> Option<Case> {
-    rows::cases().into_iter().find(|case| case.scenario.id == scenario && case.who == who)
+    rows::cases()
+        .into_iter()
+        .find(|case| case.scenario.id == scenario && case.who == who)
 }

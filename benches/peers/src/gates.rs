@@ -13,7 +13,11 @@ pub struct Gate {
 }
 
 const fn gate(scenario: Scenario, ratio: f64, allocations: u64) -> Gate {
-    Gate { scenario, ratio, allocations }
+    Gate {
+        scenario,
+        ratio,
+        allocations,
+    }
 }
 
 pub const GATES: &[Gate] = &[

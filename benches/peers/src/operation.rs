@@ -25,7 +25,10 @@ pub struct Operation {
 impl Operation {
     #[must_use]
     pub const fn failing(failures: u32) -> Self {
-        Self { failures_left: Cell::new(failures), calls: Cell::new(0) }
+        Self {
+            failures_left: Cell::new(failures),
+            calls: Cell::new(0),
+        }
     }
 
     /// How often it was called.
@@ -43,7 +46,9 @@ impl Operation {
             return Ok(black_box(7));
         }
         self.failures_left.set(left.wrapping_sub(1));
-        Err(Failure { code: u64::from(black_box(left)) })
+        Err(Failure {
+            code: u64::from(black_box(left)),
+        })
     }
 }
 
@@ -57,7 +62,10 @@ pub struct Fetch<'a> {
 impl<'a> Fetch<'a> {
     #[must_use]
     pub fn new(operation: &'a Operation) -> Self {
-        Self { operation, _state: [0; 7] }
+        Self {
+            operation,
+            _state: [0; 7],
+        }
     }
 }
 

@@ -27,7 +27,10 @@ impl<E> Future for Operation64<E> {
 
 #[must_use]
 pub fn operation64<E>() -> Operation64<E> {
-    Operation64 { _state: [0; 8], error: PhantomData }
+    Operation64 {
+        _state: [0; 8],
+        error: PhantomData,
+    }
 }
 
 /// A future's size in bytes, without a deadline and with one where that makes a difference.
@@ -79,7 +82,11 @@ fn peers() -> [Size; 6] {
     use crate::rows::{backoff, backon, mettle, relentless, tokio_retry2, tower};
     use crate::settings::{TIMEOUT, WAIT_INITIAL};
 
-    let same = |who, size| Size { who, plain: size, deadline: size };
+    let same = |who, size| Size {
+        who,
+        plain: size,
+        deadline: size,
+    };
     let operation = operation64::<Failure>;
     [
         same(

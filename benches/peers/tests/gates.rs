@@ -40,7 +40,11 @@ fn instructions() {
             broken.push(line);
         }
     }
-    assert!(broken.is_empty(), "dearer than allowed:\n{}", broken.join("\n"));
+    assert!(
+        broken.is_empty(),
+        "dearer than allowed:\n{}",
+        broken.join("\n")
+    );
 }
 
 #[test]
@@ -52,12 +56,22 @@ fn allocations() {
         let _ = (case.run)(&operation);
         let operation = Operation::failing(gate.scenario.failures);
         let count = allocations::count(|| assert!((case.run)(&operation).is_ok()));
-        assert_eq!(count, gate.allocations, "allocations: {}", gate.scenario.title);
+        assert_eq!(
+            count, gate.allocations,
+            "allocations: {}",
+            gate.scenario.title
+        );
     }
 }
 
 #[test]
 fn future_bytes() {
-    let size = sizes().into_iter().find(|size| size.who == STAMINA).expect("stamina has a size");
-    assert!(size.plain <= FUTURE_BYTES && size.deadline <= FUTURE_BYTES, "{size:?}");
+    let size = sizes()
+        .into_iter()
+        .find(|size| size.who == STAMINA)
+        .expect("stamina has a size");
+    assert!(
+        size.plain <= FUTURE_BYTES && size.deadline <= FUTURE_BYTES,
+        "{size:?}"
+    );
 }

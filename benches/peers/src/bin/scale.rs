@@ -44,7 +44,11 @@ impl Future for Attempt {
     type Output = Outcome;
 
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Outcome> {
-        Poll::Ready(if self.fails { Err(Failure { code: 1 }) } else { Ok(1) })
+        Poll::Ready(if self.fails {
+            Err(Failure { code: 1 })
+        } else {
+            Ok(1)
+        })
     }
 }
 
@@ -53,7 +57,10 @@ fn operation() -> impl FnMut() -> Attempt {
     let mut made = 0u32;
     move || {
         made += 1;
-        Attempt { fails: made <= 2, _state: [0; 7] }
+        Attempt {
+            fails: made <= 2,
+            _state: [0; 7],
+        }
     }
 }
 
@@ -67,7 +74,8 @@ async fn by_hand<S: Future<Output = ()>>(sleep: impl Fn(Duration) -> S) -> Outco
             Ok(value) => return Ok(value),
             Err(error) if number == ATTEMPTS => return Err(error),
             Err(error) => {
-                let wait = WAIT_MIN + Duration::from_nanos(fastrand::u64(0..=JITTER.as_nanos() as u64));
+                let wait =
+                    WAIT_MIN + Duration::from_nanos(fastrand::u64(0..=JITTER.as_nanos() as u64));
                 if start.elapsed() + wait >= TIMEOUT {
                     return Err(error);
                 }
@@ -84,7 +92,10 @@ struct Left {
 }
 
 async fn all<F: Future<Output = Outcome> + Send + 'static>(tasks: usize, call: impl Fn() -> F) {
-    let left = Arc::new(Left { tasks: AtomicUsize::new(tasks), none: Notify::new() });
+    let left = Arc::new(Left {
+        tasks: AtomicUsize::new(tasks),
+        none: Notify::new(),
+    });
     for _ in 0..tasks {
         let (left, call) = (Arc::clone(&left), call());
         tokio::spawn(async move {
@@ -119,7 +130,9 @@ fn run(runtime: &Runtime, who: &str, sleeper: &str, tasks: usize) {
         ("hand", "tokio") => runtime.block_on(all(tasks, || by_hand(tokio::time::sleep))),
         ("hand", "futures-timer") => runtime.block_on(all(tasks, || by_hand(Delay::new))),
         ("stamina", "tokio") => runtime.block_on(all(tasks, || ON_TOKIO.call_async(operation()))),
-        ("stamina", "futures-timer") => runtime.block_on(all(tasks, || ON_DEFAULT.call_async(operation()))),
+        ("stamina", "futures-timer") => {
+            runtime.block_on(all(tasks, || ON_DEFAULT.call_async(operation())))
+        }
         _ => panic!("no such configuration"),
     }
 }
@@ -130,7 +143,10 @@ fn runtime(flavor: &str) -> Runtime {
         "multi" => Builder::new_multi_thread(),
         _ => panic!("current or multi"),
     };
-    builder.enable_time().build().expect("a runtime with a timer alone can be built")
+    builder
+        .enable_time()
+        .build()
+        .expect("a runtime with a timer alone can be built")
 }
 
 /// A line of `/proc/self/status`, in KiB.
@@ -146,7 +162,15 @@ fn status(name: &str) -> u64 {
 /// User and system time of all threads, in hundredths.
 fn cpu_seconds() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").expect("this is Linux");
-    let after_name = stat.rsplit_once(')').expect("the name stands in brackets").1;
-    let ticks: u64 = after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    let after_name = stat
+        .rsplit_once(')')
+        .expect("the name stands in brackets")
+        .1;
+    let ticks: u64 = after_name
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|field| field.parse::<u64>().ok())
+        .sum();
     ticks as f64 / 100.0
 }

@@ -77,8 +77,10 @@ fn unwrapped(error: Error<Failure>) -> Failure {
 }
 
 fn sync(operation: &Operation) -> Outcome {
-    ::backoff::retry(policy(Duration::ZERO, None), || operation.attempt().map_err(Error::transient))
-        .map_err(unwrapped)
+    ::backoff::retry(policy(Duration::ZERO, None), || {
+        operation.attempt().map_err(Error::transient)
+    })
+    .map_err(unwrapped)
 }
 
 fn sync_deadline(operation: &Operation) -> Outcome {
@@ -89,12 +91,18 @@ fn sync_deadline(operation: &Operation) -> Outcome {
 }
 
 fn judged(error: Failure) -> Error<Failure> {
-    if transient(&error) { Error::transient(error) } else { Error::permanent(error) }
+    if transient(&error) {
+        Error::transient(error)
+    } else {
+        Error::permanent(error)
+    }
 }
 
 fn sync_predicate(operation: &Operation) -> Outcome {
-    ::backoff::retry(policy(Duration::ZERO, None), || operation.attempt().map_err(judged))
-        .map_err(unwrapped)
+    ::backoff::retry(policy(Duration::ZERO, None), || {
+        operation.attempt().map_err(judged)
+    })
+    .map_err(unwrapped)
 }
 
 fn sync_telemetry(operation: &Operation) -> Outcome {
@@ -115,21 +123,30 @@ fn sync_telemetry(operation: &Operation) -> Outcome {
 }
 
 fn asynchronous(operation: &Operation) -> Outcome {
-    finish(Retry::new(NoSleep, policy(WAIT_INITIAL, None), |_, _| {}, || async {
-        Fetch::new(operation).await.map_err(Error::transient)
-    }))
+    finish(Retry::new(
+        NoSleep,
+        policy(WAIT_INITIAL, None),
+        |_, _| {},
+        || async { Fetch::new(operation).await.map_err(Error::transient) },
+    ))
 }
 
 fn async_deadline(operation: &Operation) -> Outcome {
-    finish(Retry::new(NoSleep, policy(WAIT_INITIAL, Some(TIMEOUT)), |_, _| {}, || async {
-        Fetch::new(operation).await.map_err(Error::transient)
-    }))
+    finish(Retry::new(
+        NoSleep,
+        policy(WAIT_INITIAL, Some(TIMEOUT)),
+        |_, _| {},
+        || async { Fetch::new(operation).await.map_err(Error::transient) },
+    ))
 }
 
 fn async_predicate(operation: &Operation) -> Outcome {
-    finish(Retry::new(NoSleep, policy(WAIT_INITIAL, None), |_, _| {}, || async {
-        Fetch::new(operation).await.map_err(judged)
-    }))
+    finish(Retry::new(
+        NoSleep,
+        policy(WAIT_INITIAL, None),
+        |_, _| {},
+        || async { Fetch::new(operation).await.map_err(judged) },
+    ))
 }
 
 fn async_telemetry(operation: &Operation) -> Outcome {

@@ -47,11 +47,18 @@ fn sync(operation: &Operation) -> Outcome {
 }
 
 fn sync_deadline(operation: &Operation) -> Outcome {
-    (|| operation.attempt()).retry(&POLICY_DEADLINE).sleep(pause).call()
+    (|| operation.attempt())
+        .retry(&POLICY_DEADLINE)
+        .sleep(pause)
+        .call()
 }
 
 fn sync_predicate(operation: &Operation) -> Outcome {
-    (|| operation.attempt()).retry(&POLICY).sleep(pause).when(transient).call()
+    (|| operation.attempt())
+        .retry(&POLICY)
+        .sleep(pause)
+        .when(transient)
+        .call()
 }
 
 fn sync_telemetry(operation: &Operation) -> Outcome {
@@ -75,21 +82,33 @@ fn asynchronous(operation: &Operation) -> Outcome {
 }
 
 fn async_deadline(operation: &Operation) -> Outcome {
-    finish((|| Fetch::new(operation)).retry(&POLICY_DEADLINE).sleep(pause_async))
+    finish(
+        (|| Fetch::new(operation))
+            .retry(&POLICY_DEADLINE)
+            .sleep(pause_async),
+    )
 }
 
 fn async_predicate(operation: &Operation) -> Outcome {
-    finish((|| Fetch::new(operation)).retry(&POLICY).sleep(pause_async).when(transient))
+    finish(
+        (|| Fetch::new(operation))
+            .retry(&POLICY)
+            .sleep(pause_async)
+            .when(transient),
+    )
 }
 
 fn async_telemetry(operation: &Operation) -> Outcome {
     let mut retries = 0;
-    let outcome = finish((|| Fetch::new(operation)).retry(&POLICY).sleep(pause_async).notify(
-        |error, wait: Duration| {
-            retries += 1;
-            telemetry::retry_scheduled(error, retries, wait);
-        },
-    ));
+    let outcome = finish(
+        (|| Fetch::new(operation))
+            .retry(&POLICY)
+            .sleep(pause_async)
+            .notify(|error, wait: Duration| {
+                retries += 1;
+                telemetry::retry_scheduled(error, retries, wait);
+            }),
+    );
     if outcome.is_ok() && retries > 0 {
         telemetry::recovered(retries + 1);
     }

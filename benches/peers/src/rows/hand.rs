@@ -275,7 +275,9 @@ pub struct Bucket {
     state: Mutex<Option<(f64, Instant)>>,
 }
 
-pub static BUDGET: Bucket = Bucket { state: Mutex::new(None) };
+pub static BUDGET: Bucket = Bucket {
+    state: Mutex::new(None),
+};
 pub const FLOOR: u32 = 1_000_000_000;
 const RATIO: f64 = 0.2;
 const DECAY_SECONDS: f64 = 10.0;
@@ -331,7 +333,11 @@ fn sync_best_deadline(operation: &Operation) -> Outcome {
 
 #[cold]
 #[inline(never)]
-fn sync_after_failure(operation: &Operation, mut error: Failure, start: Option<Instant>) -> Outcome {
+fn sync_after_failure(
+    operation: &Operation,
+    mut error: Failure,
+    start: Option<Instant>,
+) -> Outcome {
     for attempt in 1..ATTEMPTS {
         let wait = Duration::from_nanos(wait_nanos(attempt));
         if let Some(start) = start

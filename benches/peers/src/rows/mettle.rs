@@ -75,7 +75,9 @@ pub fn backoff() -> Jittered<ExponentialBackoff> {
         max_retries: ATTEMPTS - 1,
         max_delay: WAIT_MAX,
     };
-    ExponentialBackoff::new(config).expect("the settings are valid").jittered()
+    ExponentialBackoff::new(config)
+        .expect("the settings are valid")
+        .jittered()
 }
 
 fn sync(operation: &Operation) -> Outcome {
@@ -105,7 +107,9 @@ fn sync_predicate(operation: &Operation) -> Outcome {
 }
 
 fn asynchronous(operation: &Operation) -> Outcome {
-    let retry = ::mettle::retry(|| Fetch::new(operation)).backoff(backoff()).clock(NoSleep);
+    let retry = ::mettle::retry(|| Fetch::new(operation))
+        .backoff(backoff())
+        .clock(NoSleep);
     finish(retry.into_future()).map_err(RetryError::into_error)
 }
 

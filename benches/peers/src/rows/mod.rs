@@ -23,7 +23,12 @@ use crate::case::Case;
 /// Every case there is.
 #[must_use]
 pub fn cases() -> Vec<Case> {
-    [hand::CASES, ours::CASES].into_iter().chain(peers()).flatten().copied().collect()
+    [hand::CASES, ours::CASES]
+        .into_iter()
+        .chain(peers())
+        .flatten()
+        .copied()
+        .collect()
 }
 
 #[cfg(feature = "peers")]

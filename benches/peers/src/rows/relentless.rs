@@ -5,11 +5,13 @@ use std::future::Ready;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-
 use ::relentless::predicate::{PredicateError, error};
 use ::relentless::stop::{StopAfterAttempts, attempts};
 use ::relentless::wait::{Jittered, WaitCapped, WaitExponential, exponential};
-use ::relentless::{AsyncClock, AttemptState, Clock, DefaultClassifier, RetryError, RetryPolicy, SyncClock, Wait, When};
+use ::relentless::{
+    AsyncClock, AttemptState, Clock, DefaultClassifier, RetryError, RetryPolicy, SyncClock, Wait,
+    When,
+};
 
 use crate::case::{self, Case, RELENTLESS, case};
 use crate::operation::{Failure, Fetch, Operation, Outcome, finish, pause, pause_async};
@@ -96,15 +98,27 @@ fn unwrapped(error: RetryError<Failure, Outcome>) -> Failure {
 }
 
 fn sync(operation: &Operation) -> Outcome {
-    POLICY.retry(|_| operation.attempt()).clock(NoSleep).call().map_err(unwrapped)
+    POLICY
+        .retry(|_| operation.attempt())
+        .clock(NoSleep)
+        .call()
+        .map_err(unwrapped)
 }
 
 fn sync_deadline(operation: &Operation) -> Outcome {
-    POLICY_DEADLINE.retry(|_| operation.attempt()).clock(NoSleep).call().map_err(unwrapped)
+    POLICY_DEADLINE
+        .retry(|_| operation.attempt())
+        .clock(NoSleep)
+        .call()
+        .map_err(unwrapped)
 }
 
 fn sync_predicate(operation: &Operation) -> Outcome {
-    POLICY_PREDICATE.retry(|_| operation.attempt()).clock(NoSleep).call().map_err(unwrapped)
+    POLICY_PREDICATE
+        .retry(|_| operation.attempt())
+        .clock(NoSleep)
+        .call()
+        .map_err(unwrapped)
 }
 
 fn sync_telemetry(operation: &Operation) -> Outcome {
@@ -117,22 +131,42 @@ fn sync_telemetry(operation: &Operation) -> Outcome {
 }
 
 fn asynchronous(operation: &Operation) -> Outcome {
-    finish(POLICY.retry_async(|_| Fetch::new(operation)).clock(NoSleep).call()).map_err(unwrapped)
+    finish(
+        POLICY
+            .retry_async(|_| Fetch::new(operation))
+            .clock(NoSleep)
+            .call(),
+    )
+    .map_err(unwrapped)
 }
 
 fn async_deadline(operation: &Operation) -> Outcome {
-    finish(POLICY_DEADLINE.retry_async(|_| Fetch::new(operation)).clock(NoSleep).call())
-        .map_err(unwrapped)
+    finish(
+        POLICY_DEADLINE
+            .retry_async(|_| Fetch::new(operation))
+            .clock(NoSleep)
+            .call(),
+    )
+    .map_err(unwrapped)
 }
 
 fn async_predicate(operation: &Operation) -> Outcome {
-    finish(POLICY_PREDICATE.retry_async(|_| Fetch::new(operation)).clock(NoSleep).call())
-        .map_err(unwrapped)
+    finish(
+        POLICY_PREDICATE
+            .retry_async(|_| Fetch::new(operation))
+            .clock(NoSleep)
+            .call(),
+    )
+    .map_err(unwrapped)
 }
 
 fn async_telemetry(operation: &Operation) -> Outcome {
     finish(
-        POLICY.retry_async(|_| Fetch::new(operation)).clock(NoSleep).after_attempt(told).call(),
+        POLICY
+            .retry_async(|_| Fetch::new(operation))
+            .clock(NoSleep)
+            .after_attempt(told)
+            .call(),
     )
     .map_err(unwrapped)
 }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use ::tokio_retry2::strategy::{ExponentialFactorBackoff, MaxInterval, jitter};
-use ::tokio_retry2::{RetryError as Error, Notify, Retry, RetryIf};
+use ::tokio_retry2::{Notify, Retry, RetryError as Error, RetryIf};
 
 use crate::case::{self, Case, TOKIO_RETRY2, case};
 use crate::operation::{Failure, Fetch, Operation, Outcome, finish};
@@ -17,7 +17,11 @@ pub const CASES: &[Case] = &[
     case(TOKIO_RETRY2, case::ASYNC_SUCCESS, success),
     case(TOKIO_RETRY2, case::ASYNC_SUCCESS_DEADLINE, success_deadline),
     case(TOKIO_RETRY2, case::ASYNC_FAILURES, failures),
-    case(TOKIO_RETRY2, case::ASYNC_FAILURES_DEADLINE, failures_deadline),
+    case(
+        TOKIO_RETRY2,
+        case::ASYNC_FAILURES_DEADLINE,
+        failures_deadline,
+    ),
     case(TOKIO_RETRY2, case::ASYNC_PREDICATE, predicate),
     case(TOKIO_RETRY2, case::ASYNC_TELEMETRY, with_telemetry),
     case(TOKIO_RETRY2, case::ASYNC_PROMETHEUS, with_telemetry),
@@ -37,9 +41,10 @@ fn success(operation: &Operation) -> Outcome {
 }
 
 fn success_deadline(operation: &Operation) -> Outcome {
-    finish(Retry::spawn(waits(WAIT_INITIAL).max_duration(TIMEOUT), || async {
-        Fetch::new(operation).await.map_err(Error::transient)
-    }))
+    finish(Retry::spawn(
+        waits(WAIT_INITIAL).max_duration(TIMEOUT),
+        || async { Fetch::new(operation).await.map_err(Error::transient) },
+    ))
 }
 
 fn failures(operation: &Operation) -> Outcome {
@@ -49,9 +54,10 @@ fn failures(operation: &Operation) -> Outcome {
 }
 
 fn failures_deadline(operation: &Operation) -> Outcome {
-    finish(Retry::spawn(waits(Duration::ZERO).max_duration(TIMEOUT), || async {
-        Fetch::new(operation).await.map_err(Error::transient)
-    }))
+    finish(Retry::spawn(
+        waits(Duration::ZERO).max_duration(TIMEOUT),
+        || async { Fetch::new(operation).await.map_err(Error::transient) },
+    ))
 }
 
 struct Silent;

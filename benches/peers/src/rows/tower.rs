@@ -156,7 +156,11 @@ impl<X: Extra> Policy<(), u64, Failure> for ByHand<X> {
 }
 
 fn run<X: Extra>(operation: &Operation) -> Outcome {
-    let policy = ByHand { attempt: 1, backoff: WAIT_INITIAL, extra: X::start() };
+    let policy = ByHand {
+        attempt: 1,
+        backoff: WAIT_INITIAL,
+        extra: X::start(),
+    };
     let mut service = Retry::new(policy, Service64(operation));
     let ready = service.poll_ready(&mut Context::from_waker(Waker::noop()));
     debug_assert!(ready.is_ready());

@@ -6,7 +6,8 @@ use std::thread;
 use std::time::Instant;
 
 use stamina_peers::case::{
-    ASYNC_BUDGET, ASYNC_FAILURES, ASYNC_SUCCESS, ASYNC_SUCCESS_BUDGET, Case, PLAIN, STAMINA, TOWER, find,
+    ASYNC_BUDGET, ASYNC_FAILURES, ASYNC_SUCCESS, ASYNC_SUCCESS_BUDGET, Case, PLAIN, STAMINA, TOWER,
+    find,
 };
 use stamina_peers::operation::Operation;
 
@@ -16,9 +17,23 @@ const ROUNDS: usize = 15;
 const CALLS: u32 = 200_000;
 
 pub fn section() -> Result<String, String> {
-    let mut table = Table::new(["ns of a call", "who", "one thread", "two threads", "two / one"]);
-    for scenario in [ASYNC_SUCCESS, ASYNC_SUCCESS_BUDGET, ASYNC_FAILURES, ASYNC_BUDGET] {
-        for case in [PLAIN, STAMINA, TOWER].iter().filter_map(|who| find(scenario.id, who)) {
+    let mut table = Table::new([
+        "ns of a call",
+        "who",
+        "one thread",
+        "two threads",
+        "two / one",
+    ]);
+    for scenario in [
+        ASYNC_SUCCESS,
+        ASYNC_SUCCESS_BUDGET,
+        ASYNC_FAILURES,
+        ASYNC_BUDGET,
+    ] {
+        for case in [PLAIN, STAMINA, TOWER]
+            .iter()
+            .filter_map(|who| find(scenario.id, who))
+        {
             let (mut one, mut two) = (Vec::new(), Vec::new());
             for _ in 0..ROUNDS {
                 one.push(nanoseconds(case, 1));
@@ -44,12 +59,17 @@ fn nanoseconds(case: Case, threads: usize) -> f64 {
         barrier.wait();
         let start = Instant::now();
         for _ in 0..CALLS {
-            let _ = black_box((case.run)(&Operation::failing(black_box(case.scenario.failures))));
+            let _ = black_box((case.run)(&Operation::failing(black_box(
+                case.scenario.failures,
+            ))));
         }
         start.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS)
     };
     thread::scope(|scope| {
         let handles: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
-        handles.into_iter().map(|handle| handle.join().expect("a case does not panic")).fold(0.0, f64::max)
+        handles
+            .into_iter()
+            .map(|handle| handle.join().expect("a case does not panic"))
+            .fold(0.0, f64::max)
     })
 }

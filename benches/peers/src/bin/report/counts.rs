@@ -18,7 +18,10 @@ pub fn section() -> Result<String, String> {
     let mut counts = Counts::new();
     for scenario in SCENARIOS {
         for case in WHO.iter().filter_map(|who| find(scenario.id, who)) {
-            counts.insert((scenario.id, case.who), counter.count(scenario.id, case.who)?);
+            counts.insert(
+                (scenario.id, case.who),
+                counter.count(scenario.id, case.who)?,
+            );
         }
     }
     chart(&counts).map_err(|error| format!("the chart: {error}"))?;
@@ -26,15 +29,24 @@ pub fn section() -> Result<String, String> {
 }
 
 fn table(counts: &Counts, kind: &str) -> String {
-    let scenarios = SCENARIOS.iter().filter(|scenario| scenario.id.starts_with(kind));
+    let scenarios = SCENARIOS
+        .iter()
+        .filter(|scenario| scenario.id.starts_with(kind));
     let who: Vec<&str> = WHO
         .into_iter()
-        .filter(|who| counts.keys().any(|(id, name)| id.starts_with(kind) && name == who))
+        .filter(|who| {
+            counts
+                .keys()
+                .any(|(id, name)| id.starts_with(kind) && name == who)
+        })
         .collect();
     let mut table = Table::new([kind].iter().chain(&who));
     for scenario in scenarios {
         let plain = counts[&(scenario.id, PLAIN)] as f64;
-        let title = scenario.title.strip_prefix(&format!("{kind}, ")).unwrap_or(scenario.title);
+        let title = scenario
+            .title
+            .strip_prefix(&format!("{kind}, "))
+            .unwrap_or(scenario.title);
         let mut cells = vec![title.to_owned()];
         for who in &who {
             cells.push(match counts.get(&(scenario.id, who)) {
@@ -59,7 +71,10 @@ fn chart(counts: &Counts) -> Result<(), Box<dyn std::error::Error>> {
     let path = path("docs/images/performance.svg");
     let root = SVGBackend::new(&path, (1000, 680)).into_drawing_area();
     root.fill(&WHITE)?;
-    let root = root.titled("Instructions of one call (less is better)", ("sans-serif", 22))?;
+    let root = root.titled(
+        "Instructions of one call (less is better)",
+        ("sans-serif", 22),
+    )?;
     for (area, scenario) in root.split_evenly((2, 2)).iter().zip(CHARTED) {
         bars(area, scenario, counts)?;
     }
@@ -89,9 +104,11 @@ fn bars(
         .disable_x_axis()
         .y_labels(bars.len())
         .y_label_formatter(&|row| match row {
-            SegmentValue::CenterOf(row) => {
-                usize::try_from(rows - 1 - row).ok().and_then(|row| bars.get(row)).map_or("", |bar| bar.0).to_owned()
-            }
+            SegmentValue::CenterOf(row) => usize::try_from(rows - 1 - row)
+                .ok()
+                .and_then(|row| bars.get(row))
+                .map_or("", |bar| bar.0)
+                .to_owned(),
             _ => String::new(),
         })
         .draw()?;
@@ -103,7 +120,10 @@ fn bars(
             _ => RGBColor(0xbb, 0xbb, 0xbb),
         };
         chart.draw_series([Rectangle::new(
-            [(0, SegmentValue::Exact(row)), (*count, SegmentValue::Exact(row + 1))],
+            [
+                (0, SegmentValue::Exact(row)),
+                (*count, SegmentValue::Exact(row + 1)),
+            ],
             color.filled(),
         )])?;
         chart.draw_series([Text::new(

@@ -40,7 +40,9 @@ const SUBJECTS: [Subject; 8] = [
         name: "backon",
         dependencies: "backon = \"1.6\"",
         prelude: "static POLICY: backon::ExponentialBuilder = backon::ExponentialBuilder::new().with_jitter();",
-        blocking: Some("{ use backon::BlockingRetryable; (|| operation(N)).retry(&POLICY).call() }"),
+        blocking: Some(
+            "{ use backon::BlockingRetryable; (|| operation(N)).retry(&POLICY).call() }",
+        ),
         asynchronous: Some("{ use backon::Retryable; (|| future(N)).retry(&POLICY).await }"),
     },
     Subject {
@@ -87,8 +89,12 @@ const SUBJECTS: [Subject; 8] = [
         name: "mettle",
         dependencies: "mettle = \"0.5\"",
         prelude: "",
-        blocking: Some("mettle::blocking::retry(|| operation(N)).call().map_err(mettle::RetryError::into_error)"),
-        asynchronous: Some("mettle::retry(|| future(N)).await.map_err(mettle::RetryError::into_error)"),
+        blocking: Some(
+            "mettle::blocking::retry(|| operation(N)).call().map_err(mettle::RetryError::into_error)",
+        ),
+        asynchronous: Some(
+            "mettle::retry(|| future(N)).await.map_err(mettle::RetryError::into_error)",
+        ),
     },
 ];
 
@@ -106,7 +112,11 @@ pub fn section() -> Result<String, String> {
         "text of one async call, KiB",
     ]);
     for subject in &SUBJECTS {
-        let package = Package::new("light", subject.dependencies, &program(subject.prelude, &calls(subject, 1))?)?;
+        let package = Package::new(
+            "light",
+            subject.dependencies,
+            &program(subject.prelude, &calls(subject, 1))?,
+        )?;
         let (mut debug, mut release) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             package.clean()?;
@@ -135,15 +145,26 @@ pub fn section() -> Result<String, String> {
     }
     let light = table.finish();
 
-    let mut table =
-        Table::new([&format!("{CALL_SITES} call sites"), "blocking, debug s", "async, debug s", "blocking, release s", "async, release s"]);
+    let mut table = Table::new([
+        &format!("{CALL_SITES} call sites"),
+        "blocking, debug s",
+        "async, debug s",
+        "blocking, release s",
+        "async, release s",
+    ]);
     let mut base = Vec::new();
-    for subject in SUBJECTS.iter().filter(|subject| ["backon", "stamina"].contains(&subject.name)) {
+    for subject in SUBJECTS
+        .iter()
+        .filter(|subject| ["backon", "stamina"].contains(&subject.name))
+    {
         let package = Package::new("many", subject.dependencies, &program("", &[])?)?;
         let mut cells = vec![subject.name.to_owned()];
         for release in [false, true] {
             package.build(release)?;
-            for calls in [blocking(subject, CALL_SITES), asynchronous(subject, CALL_SITES)] {
+            for calls in [
+                blocking(subject, CALL_SITES),
+                asynchronous(subject, CALL_SITES),
+            ] {
                 let program = program(subject.prelude, &calls)?;
                 let mut seconds = Vec::new();
                 for round in 0..ROUNDS {
@@ -159,7 +180,10 @@ pub fn section() -> Result<String, String> {
         table.row(cells);
     }
     let (ours, backon) = base.split_at(base.len() / 2);
-    let ratios = ours.iter().zip(backon).map(|(ours, backon)| ratio(*ours, *backon));
+    let ratios = ours
+        .iter()
+        .zip(backon)
+        .map(|(ours, backon)| ratio(*ours, *backon));
     table.row(["stamina / backon".to_owned()].into_iter().chain(ratios));
     Ok([light, table.finish()].join("\n"))
 }
@@ -167,7 +191,12 @@ pub fn section() -> Result<String, String> {
 fn blocking(subject: &Subject, sites: usize) -> Vec<String> {
     let site = |call: &str| {
         (0..sites)
-            .map(|n| format!("fn blocking{n}() -> Result<u64, Failure> {{ {} }}\n//RUN blocking{n}()", call.replace("(N)", &format!("({n})"))))
+            .map(|n| {
+                format!(
+                    "fn blocking{n}() -> Result<u64, Failure> {{ {} }}\n//RUN blocking{n}()",
+                    call.replace("(N)", &format!("({n})"))
+                )
+            })
             .collect()
     };
     subject.blocking.map(site).unwrap_or_default()
@@ -176,7 +205,12 @@ fn blocking(subject: &Subject, sites: usize) -> Vec<String> {
 fn asynchronous(subject: &Subject, sites: usize) -> Vec<String> {
     let site = |call: &str| {
         (0..sites)
-            .map(|n| format!("async fn async{n}() -> Result<u64, Failure> {{ {} }}\n//RUN poll(async{n}())", call.replace("(N)", &format!("({n})"))))
+            .map(|n| {
+                format!(
+                    "async fn async{n}() -> Result<u64, Failure> {{ {} }}\n//RUN poll(async{n}())",
+                    call.replace("(N)", &format!("({n})"))
+                )
+            })
             .collect()
     };
     subject.asynchronous.map(site).unwrap_or_default()
@@ -238,7 +272,8 @@ impl Package {
         );
         // The same versions as everywhere here.
         let package = Self { root };
-        fs::copy(path("Cargo.lock"), package.root.join("Cargo.lock")).map_err(|error| error.to_string())?;
+        fs::copy(path("Cargo.lock"), package.root.join("Cargo.lock"))
+            .map_err(|error| error.to_string())?;
         fs::write(package.root.join("Cargo.toml"), manifest).map_err(|error| error.to_string())?;
         package.write(program)?;
         // Resolves and downloads, so that a build is a build.
@@ -248,7 +283,9 @@ impl Package {
 
     fn cargo(&self) -> Command {
         let mut command = Command::new(env!("CARGO"));
-        command.current_dir(&self.root).env("CARGO_TARGET_DIR", self.root.join("target"));
+        command
+            .current_dir(&self.root)
+            .env("CARGO_TARGET_DIR", self.root.join("target"));
         command
     }
 
@@ -274,12 +311,20 @@ impl Package {
     }
 
     fn binary(&self, release: bool) -> PathBuf {
-        self.root.join("target").join(if release { "release" } else { "debug" }).join("light")
+        self.root
+            .join("target")
+            .join(if release { "release" } else { "debug" })
+            .join("light")
     }
 
     /// Crates that are built, besides this package and the one it is about.
     fn crates(&self) -> Result<usize, String> {
-        let tree = output(self.cargo().args(["tree", "--prefix=none", "--edges=normal,build", "--no-dedupe"]))?;
+        let tree = output(self.cargo().args([
+            "tree",
+            "--prefix=none",
+            "--edges=normal,build",
+            "--no-dedupe",
+        ]))?;
         let mut lines: Vec<&str> = tree.lines().collect();
         lines.sort_unstable();
         lines.dedup();
@@ -292,16 +337,23 @@ fn text(binary: &Path) -> Result<u64, String> {
     let bytes = fs::read(binary).map_err(|error| format!("{}: {error}", binary.display()))?;
     let number = |at: usize, length: usize| -> Option<u64> {
         let slice = bytes.get(at..at.checked_add(length)?)?;
-        Some(slice.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+        Some(
+            slice
+                .iter()
+                .rev()
+                .fold(0, |number, byte| number << 8 | u64::from(*byte)),
+        )
     };
     let find = || {
         let (table, size) = (number(0x28, 8)? as usize, number(0x3A, 2)? as usize);
         let (count, names) = (number(0x3C, 2)? as usize, number(0x3E, 2)? as usize);
         let names = number(table + names * size + 0x18, 8)? as usize;
-        (0..count).map(|section| table + section * size).find_map(|header| {
-            let name = names + number(header, 4)? as usize;
-            (bytes.get(name..name + 6)? == b".text\0").then(|| number(header + 0x20, 8))?
-        })
+        (0..count)
+            .map(|section| table + section * size)
+            .find_map(|header| {
+                let name = names + number(header, 4)? as usize;
+                (bytes.get(name..name + 6)? == b".text\0").then(|| number(header + 0x20, 8))?
+            })
     };
     find().ok_or_else(|| format!("{} has no .text", binary.display()))
 }

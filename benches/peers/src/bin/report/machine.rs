@@ -23,14 +23,27 @@ pub fn section() -> Result<String, String> {
 
 /// The versions of the crates compared, from the lock file.
 fn versions() -> Result<String, String> {
-    let lock = fs::read_to_string(crate::page::path("Cargo.lock")).map_err(|error| error.to_string())?;
+    let lock =
+        fs::read_to_string(crate::page::path("Cargo.lock")).map_err(|error| error.to_string())?;
     let version = |name: &str| {
         lock.split("[[package]]")
             .find(|package| package.contains(&format!("name = \"{name}\"\n")))
             .and_then(|package| package.split_once("version = \""))
             .and_then(|(_, rest)| rest.split_once('"'))
-            .map_or_else(|| name.to_owned(), |(version, _)| format!("{name} {version}"))
+            .map_or_else(
+                || name.to_owned(),
+                |(version, _)| format!("{name} {version}"),
+            )
     };
-    let names = ["backon", "backoff", "retry", "tokio-retry2", "tower", "relentless", "mettle", "tokio"];
+    let names = [
+        "backon",
+        "backoff",
+        "retry",
+        "tokio-retry2",
+        "tower",
+        "relentless",
+        "mettle",
+        "tokio",
+    ];
     Ok(names.map(version).join(", "))
 }

@@ -8,24 +8,35 @@ use stamina_peers::sizes::sizes;
 use crate::page::Table;
 
 pub fn section() -> Result<String, String> {
-    let mut table = Table::new(["future of a 64-byte operation, bytes", "no deadline", "deadline"]);
+    let mut table = Table::new([
+        "future of a 64-byte operation, bytes",
+        "no deadline",
+        "deadline",
+    ]);
     for size in sizes() {
-        table.row([size.who.to_owned(), size.plain.to_string(), size.deadline.to_string()]);
+        table.row([
+            size.who.to_owned(),
+            size.plain.to_string(),
+            size.deadline.to_string(),
+        ]);
     }
     let bytes = table.finish();
 
     let who: Vec<&str> = WHO.into_iter().filter(|who| *who != ALONE).collect();
     let mut table = Table::new(["allocations of one call"].iter().chain(&who));
     // A recorder is for the whole process, so those that need one come last.
-    let (with_recorder, without): (Vec<_>, Vec<_>) =
-        SCENARIOS.into_iter().partition(|scenario| scenario.needs_recorder());
+    let (with_recorder, without): (Vec<_>, Vec<_>) = SCENARIOS
+        .into_iter()
+        .partition(|scenario| scenario.needs_recorder());
     let mut installed = false;
     for scenario in without.into_iter().chain(with_recorder) {
         if scenario.needs_recorder() && !installed {
             stamina_peers::install_recorder();
             installed = true;
         }
-        let counts = who.iter().map(|who| find(scenario.id, who).map_or("-".to_owned(), |case| count(case).to_string()));
+        let counts = who.iter().map(|who| {
+            find(scenario.id, who).map_or("-".to_owned(), |case| count(case).to_string())
+        });
         table.row([scenario.title.to_owned()].into_iter().chain(counts));
     }
     Ok([bytes, table.finish()].join("\n"))

@@ -15,10 +15,17 @@ pub fn put(section: &str, text: &str) -> Result<(), String> {
     let page = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     let begin = format!("<!-- measured: {section} -->\n");
     let end = format!("<!-- end: {section} -->");
-    let (before, rest) = page.split_once(&begin).ok_or(format!("the page lacks {begin}"))?;
-    let (_, after) = rest.split_once(&end).ok_or(format!("the page lacks {end}"))?;
-    fs::write(&path, format!("{before}{begin}\n{}\n\n{end}{after}", text.trim()))
-        .map_err(|error| format!("{}: {error}", path.display()))
+    let (before, rest) = page
+        .split_once(&begin)
+        .ok_or(format!("the page lacks {begin}"))?;
+    let (_, after) = rest
+        .split_once(&end)
+        .ok_or(format!("the page lacks {end}"))?;
+    fs::write(
+        &path,
+        format!("{before}{begin}\n{}\n\n{end}{after}", text.trim()),
+    )
+    .map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// A table in Markdown, the first column to the left and the others to the right.
@@ -28,7 +35,9 @@ pub struct Table {
 
 impl Table {
     pub fn new(head: impl IntoIterator<Item = impl Display>) -> Self {
-        let mut table = Self { text: String::new() };
+        let mut table = Self {
+            text: String::new(),
+        };
         let columns = table.row(head);
         table.text.push_str("|---|");
         table.text.push_str(&"--:|".repeat(columns - 1));

@@ -17,7 +17,14 @@ struct Rounds {
 pub fn section() -> Result<String, String> {
     let program = build("scale", &["--no-default-features", "--features", "scale"])?;
     let mut table = Table::new([
-        "sleeper, runtime", "tasks", "wall s, by hand", "stamina", "CPU s, by hand", "stamina", "bytes/task, by hand", "stamina",
+        "sleeper, runtime",
+        "tasks",
+        "wall s, by hand",
+        "stamina",
+        "CPU s, by hand",
+        "stamina",
+        "bytes/task, by hand",
+        "stamina",
     ]);
     for sleeper in ["tokio", "futures-timer"] {
         for flavor in ["current", "multi"] {
@@ -25,8 +32,12 @@ pub fn section() -> Result<String, String> {
                 let mut rounds = [Rounds::default(), Rounds::default()];
                 for _ in 0..ROUNDS {
                     for (who, rounds) in ["hand", "stamina"].iter().zip(&mut rounds) {
-                        let printed = output(Command::new(&program).args([who, sleeper, flavor, tasks]))?;
-                        let numbers: Vec<f64> = printed.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+                        let printed =
+                            output(Command::new(&program).args([who, sleeper, flavor, tasks]))?;
+                        let numbers: Vec<f64> = printed
+                            .split_whitespace()
+                            .filter_map(|number| number.parse().ok())
+                            .collect();
                         let [wall, cpu, bytes] = numbers[..] else {
                             return Err(format!("not understood: {printed}"));
                         };
@@ -37,7 +48,11 @@ pub fn section() -> Result<String, String> {
                 }
                 let [hand, ours] = rounds;
                 let mut cells = vec![format!("{sleeper}, {flavor}"), tasks.to_owned()];
-                for (hand, ours, digits) in [(hand.wall, ours.wall, 2), (hand.cpu, ours.cpu, 2), (hand.bytes, ours.bytes, 0)] {
+                for (hand, ours, digits) in [
+                    (hand.wall, ours.wall, 2),
+                    (hand.cpu, ours.cpu, 2),
+                    (hand.bytes, ours.bytes, 0),
+                ] {
                     let (hand, ours) = (median(hand), median(ours));
                     cells.push(format!("{hand:.digits$}"));
                     cells.push(format!("{ours:.digits$} ({})", ratio(ours, hand)));

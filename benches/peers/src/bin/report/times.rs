@@ -20,15 +20,25 @@ pub fn section() -> Result<String, String> {
 }
 
 fn table(kind: &str) -> Result<String, String> {
-    let scenarios: Vec<_> = SCENARIOS.iter().filter(|scenario| scenario.id.starts_with(kind)).collect();
+    let scenarios: Vec<_> = SCENARIOS
+        .iter()
+        .filter(|scenario| scenario.id.starts_with(kind))
+        .collect();
     let who: Vec<&str> = WHO
         .into_iter()
-        .filter(|who| scenarios.iter().any(|scenario| find(scenario.id, who).is_some()))
+        .filter(|who| {
+            scenarios
+                .iter()
+                .any(|scenario| find(scenario.id, who).is_some())
+        })
         .collect();
     let mut table = Table::new([kind].iter().chain(&who));
     for scenario in scenarios {
         let plain = median(scenario.id, PLAIN)?;
-        let title = scenario.title.strip_prefix(&format!("{kind}, ")).unwrap_or(scenario.title);
+        let title = scenario
+            .title
+            .strip_prefix(&format!("{kind}, "))
+            .unwrap_or(scenario.title);
         let mut cells = vec![title.to_owned()];
         for who in &who {
             cells.push(match find(scenario.id, who) {
@@ -50,7 +60,11 @@ fn table(kind: &str) -> Result<String, String> {
 
 /// Nanoseconds.
 fn median(scenario: &str, who: &str) -> Result<f64, String> {
-    let path = target().join("criterion").join(scenario).join(who).join("new/estimates.json");
+    let path = target()
+        .join("criterion")
+        .join(scenario)
+        .join(who)
+        .join("new/estimates.json");
     let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     text.split_once("\"median\"")
         .and_then(|(_, rest)| rest.split_once("\"point_estimate\":"))
