@@ -50,6 +50,10 @@ impl Drop for Unusual {
 
 impl Unusual {
     #[cold]
+    #[allow(
+        clippy::unnecessary_box_returns,
+        reason = "the box is made here, off the fast path"
+    )]
     fn here() -> Box<Self> {
         let mode = switch::mode();
         let hooks = instrument::scoped_now().map(ScopedHooks);
