@@ -5,7 +5,7 @@ mod scene;
 
 use futures::executor::block_on;
 use scene::{Steered, Told, Witness, clock, ms, panic_of, poll, secs};
-use stamina::testing::VirtualClock;
+use stamina::testing::{self, Testing, VirtualClock};
 use stamina::{Retry, StopReason, Timer};
 use std::cell::Cell;
 use std::future::{Future, pending, poll_fn, ready};
@@ -455,6 +455,23 @@ fn an_attempt_is_cut_at_the_deadline_if_that_is_first() {
         .call_async(|| ready(Ok(1)))
         .attempt_timeout(secs(3), || "slow");
     assert_eq!(block_on(call), Ok(1));
+}
+
+#[test]
+fn in_testing_mode_only_its_own_time_cuts_an_attempt() {
+    let clock = Steered::new();
+    let policy = steered(clock).timeout(secs(1));
+    let _testing = testing::scoped(Testing::attempts(2));
+    let hangs = || pending::<Result<(), &str>>();
+    let mut future = pin!(policy.call_async(hangs).attempt_timeout(secs(3), || "slow"));
+    assert!(poll(future.as_mut()).is_pending());
+    clock.pass(secs(2));
+    assert!(poll(future.as_mut()).is_pending());
+    clock.pass(secs(1));
+    assert!(poll(future.as_mut()).is_pending());
+    clock.pass(secs(3));
+    assert_eq!(poll(future.as_mut()), Poll::Ready(Err("slow")));
+    assert_eq!(clock.slept(), [secs(3), secs(0), secs(3)]);
 }
 
 #[test]

@@ -174,6 +174,39 @@ fn the_last_setting_counts() {
 }
 
 #[test]
+fn the_order_of_the_setters_does_not_matter() {
+    type Setter = fn(Retry<()>) -> Retry<()>;
+    let setters: [Setter; 7] = [
+        |policy| policy.wait_initial(ms(3)),
+        |policy| policy.wait_max(ms(70)),
+        |policy| policy.wait_jitter(ms(5)),
+        |policy| policy.wait_exp_base(1.7),
+        |policy| policy.attempts(9),
+        |policy| policy.timeout(ms(40)),
+        |policy| policy.seed(4),
+    ];
+    let own: Setter = |policy| policy.waits(linear);
+    let full: Setter = |policy| policy.full_jitter();
+    for extra in [&[][..], &[own], &[full], &[own, full]] {
+        let mut order: Vec<Setter> = setters.iter().chain(extra).copied().collect();
+        let made = |order: &[Setter]| order.iter().fold(Retry::on(), |policy, set| set(policy));
+        let expected = made(&order);
+        for turn in 0..40 {
+            order.rotate_left(1);
+            let (one, other) = (turn % order.len(), turn * 7 % 5);
+            order.swap(one, other);
+            let policy = made(&order);
+            assert_eq!(policy.settings(), expected.settings());
+            assert!(policy.schedule().eq(expected.schedule()));
+            assert_eq!(policy.start().decide(&()), expected.start().decide(&()));
+        }
+    }
+    // All the numbers at once leave the rest as it was.
+    let policy = own(Retry::on()).with_settings(Retry::on::<()>().wait_jitter(ms(0)).settings());
+    assert_eq!(policy.schedule().nth(2), Some((ms(30), ms(30))));
+}
+
+#[test]
 fn a_static_holds_every_const_setter() {
     assert_eq!(EVERYTHING.settings(), EVERYTHING_SETTINGS);
     assert_eq!(COPIED.settings(), EVERYTHING_SETTINGS);

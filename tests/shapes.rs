@@ -16,6 +16,7 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::io;
 use std::marker::PhantomData;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -201,10 +202,13 @@ fn assert_types() {
     fn copy<T: Copy + Debug + Send + Sync + 'static>() {}
     fn shared<T: Debug + Send + Sync + 'static>() {}
     fn debug<T: Debug>() {}
+    fn unwind_safe<T: UnwindSafe + RefUnwindSafe>() {}
     /// Neither `Send` nor `Sync` nor `Clone` nor `Debug`.
     struct Nothing(PhantomData<Rc<*mut u8>>);
     value::<Retry<Nothing>>();
     value::<Retry<Boxed>>();
+    // A panic of an operation leaves no policy in doubt.
+    unwind_safe::<Retry<Nothing>>();
     copy::<Decision>();
     copy::<StopReason>();
     copy::<Settings>();
