@@ -67,7 +67,10 @@ fn drive_as<O, R: Reading<O>, N>(policy: &Retry<R::On>, mut operation: impl FnMu
     }
     let started = policy.plan.needs_clock().then(|| policy.plan.timer.now());
     let outcome = deeper(&mut operation);
-    if R::failure(policy, &outcome).is_none() && !policy.plan.has_budget() {
+    if R::failure(policy, &outcome).is_none() {
+        if policy.plan.has_budget() {
+            policy.plan.credit(started);
+        }
         return outcome;
     }
     drive_slowly::<O, R, N>(policy, started, Some(outcome), operation)

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::backoff::{Backoff, Schedule};
 use crate::budget::{Budget, Handle};
@@ -118,6 +118,14 @@ impl Plan {
 
     pub(crate) fn budget(&self) -> Option<&Budget> {
         self.budget.or(self.shared_budget.as_deref())
+    }
+
+    /// Credits the budget with a success at the first try.
+    #[inline(never)]
+    pub(crate) fn credit(&self, started: Option<Instant>) {
+        if let (Some(budget), Some(started)) = (self.budget(), started) {
+            budget.credit(started, true);
+        }
     }
 
     /// The budget, to be kept for longer than this borrow.
