@@ -30,7 +30,6 @@ pub fn install_recorder() {
 ///
 /// # Panics
 /// Without the feature `peers`.
-#[must_use]
 pub fn enter_paused_runtime() -> tokio::runtime::EnterGuard<'static> {
     #[cfg(feature = "peers")]
     {
