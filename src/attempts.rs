@@ -45,6 +45,7 @@ pub struct Attempts<'a, E> {
     resumed: Resumed,
     callable: Callable,
     stop_reason: Option<StopReason>,
+    succeeded: bool,
 }
 
 impl<'a, E> Attempts<'a, E> {
@@ -57,6 +58,7 @@ impl<'a, E> Attempts<'a, E> {
             resumed: Resumed::default(),
             callable,
             stop_reason: None,
+            succeeded: false,
         }
     }
 
@@ -257,7 +259,8 @@ impl<E: Debug> Attempts<'_, E> {
         Ok(())
     }
 
-    /// Tells the budget and telemetry that the call ended well, and returns `value`.
+    /// Tells the budget and telemetry that the call ended well, and returns `value`. A call ends
+    /// once: the second time nothing is told.
     ///
     /// # Examples
     ///
@@ -265,7 +268,9 @@ impl<E: Debug> Attempts<'_, E> {
     /// assert_eq!(stamina::Retry::on::<()>().start().succeed(5), 5);
     /// ```
     pub fn succeed<T>(&mut self, value: T) -> T {
-        self.standing().succeeded(&self.policy.plan);
+        if !std::mem::replace(&mut self.succeeded, true) {
+            self.standing().succeeded(&self.policy.plan);
+        }
         value
     }
 

@@ -27,14 +27,18 @@ use crate::watch::Watch;
 ///
 /// # Limits
 ///
-/// A success at the first try counts from the start of its call: so it costs no reading of the clock. Time above the
-/// floor passes in steps of `decay / 1000`, at least 1 ms. Rounding only ever takes: a surplus decays to within
-/// 0.2 % of the formula, and about four million successes are the most that one remembers. The ratio counts exactly
-/// where it is a fraction with a numerator of at most five digits (0.2, 0.125, 1.0 / 3.0), else to six digits; below
-/// one in a million, or with a floor beyond a billion, to fewer. A surplus that lies idle for more than 16 years (1.6
-/// with a `decay` of a second or less) may be kept instead of forgotten; one that the clock has left by 5 years (half a
-/// year) into the past may be forgotten. The floor lets each process make its first few retries however many processes
-/// there are.
+/// A success at the first try counts from the start of its call: so it costs no reading of the clock. While there is
+/// no surplus no time is kept. Time above the floor passes in steps of `decay / 1000`, at least 1 ms, so that a surplus
+/// decays to within 0.2 % of the formula (more roughly where `decay` is less than a second).
+///
+/// Rounding only ever takes. The ratio counts exactly where it is a fraction with a numerator of at most five digits
+/// (0.2, 0.125, 1.0 / 3.0), else to six digits; below one in a million, or with a floor beyond a billion, to fewer. A
+/// surplus remembers about four million successes at most, and where the ratio is no simple fraction, each success adds
+/// up to 1 % less for every 20,000 that the surplus holds.
+///
+/// A surplus that lies idle for more than 16 years (1.6 with a `decay` of a second or less) may be kept instead of
+/// forgotten; one that the clock has left by 5 years (half a year) into the past may be forgotten. The floor lets each
+/// process make its first few retries however many processes there are.
 ///
 /// # Warnings
 ///

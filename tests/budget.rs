@@ -105,6 +105,17 @@ fn a_success_at_the_first_try_adds_the_ratio_whoever_drives() {
 }
 
 #[test]
+fn a_call_succeeds_once() {
+    let stage = Stage::new(Budget::new().ratio(0.5));
+    let (witness, _guard) = Witness::here();
+    let mut attempts = stage.policy.start();
+    attempts.again("down").unwrap();
+    assert_eq!((attempts.succeed(1), attempts.succeed(2)), (1, 2));
+    stage.holds(2.5);
+    assert_eq!(witness.short(), ["retry 1", "recovered 2"]);
+}
+
+#[test]
 fn a_success_after_retries_adds_the_ratio_once_and_each_retry_takes_one() {
     let stage = Stage::new(Budget::new().ratio(0.5));
     let mut failures = 2;

@@ -64,6 +64,14 @@ fn here() -> u32 {
     keep.0.load(Ordering::Relaxed)
 }
 
+/// Succeeds, so deep.
+#[allow(clippy::unnecessary_wraps, reason = "it is an operation")]
+#[track_caller]
+fn fine_at(depth: u32) -> Result<(), &'static str> {
+    assert_eq!(here(), depth);
+    Ok(())
+}
+
 #[test]
 fn three_levels_of_blocking_calls() {
     let (witness, _guard) = Witness::here();
@@ -77,30 +85,27 @@ fn three_levels_of_blocking_calls() {
 fn every_driver_is_a_level() {
     assert_eq!(here(), 0);
     let outer = policy("outer");
-    outer.call(|| Ok(assert_eq!(here(), 1))).unwrap();
-    outer.report(|| Ok(assert_eq!(here(), 1))).result.unwrap();
-    outer.wrap(|()| Ok(assert_eq!(here(), 1)))(()).unwrap();
+    outer.call(|| fine_at(1)).unwrap();
+    outer.report(|| fine_at(1)).result.unwrap();
+    outer.wrap(|()| fine_at(1))(()).unwrap();
     futures::executor::block_on(async {
-        outer
-            .call_async(|| async { Ok(assert_eq!(here(), 1)) })
-            .await
-            .unwrap();
+        outer.call_async(|| async { fine_at(1) }).await.unwrap();
         // The closure is part of the operation too.
         let closure = || {
             assert_eq!(here(), 1);
             ready(Ok(()))
         };
         outer.call_async(closure).await.unwrap();
-        let cut = outer.call_async(|| async { Ok(assert_eq!(here(), 1)) });
+        let cut = outer.call_async(|| async { fine_at(1) });
         cut.attempt_timeout(secs(1), || "slow").await.unwrap();
         outer.report_async(closure).await.result.unwrap();
         outer.wrap_async(|()| closure())(()).await.unwrap();
-        let with = async |(): &mut ()| Ok(assert_eq!(here(), 1));
+        let with = async |(): &mut ()| fine_at(1);
         outer.call_async_with(&mut (), with).await.unwrap();
     });
     let outcomes = Retry::on::<Result<(), &str>>();
-    outcomes.call_outcome(|| Ok(assert_eq!(here(), 1))).unwrap();
-    let future = outcomes.call_outcome_async(|| async { Ok(assert_eq!(here(), 1)) });
+    outcomes.call_outcome(|| fine_at(1)).unwrap();
+    let future = outcomes.call_outcome_async(|| async { fine_at(1) });
     futures::executor::block_on(future).unwrap();
     assert_eq!(here(), 0);
 }
@@ -181,7 +186,7 @@ fn a_panic_leaves_no_level_behind() {
     outer
         .call(|| {
             panic_of(|| policy("inner").call(|| panic!("deep")).unwrap());
-            Ok(assert_eq!(here(), 1))
+            fine_at(1)
         })
         .unwrap();
 }

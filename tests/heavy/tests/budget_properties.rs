@@ -485,3 +485,26 @@ fn millions_of_successes_in_an_instant_count_exactly_and_then_no_more() {
     // 2^22 successes are the most that a surplus holds.
     assert_eq!(bucket.balance(), f64::from(1_u32 << 22) / 5.0);
 }
+
+#[test]
+fn a_ratio_that_is_no_simple_fraction_counts_a_little_less_and_never_more() {
+    for ratio in [
+        std::f64::consts::FRAC_1_PI,
+        0.123_456_789,
+        0.999_999,
+        0.001_234_567_8,
+    ] {
+        let bucket = Bucket::new(Budget::new().ratio(ratio).floor(0));
+        for successes in 1..=60_000_u32 {
+            bucket.succeed();
+            if successes % 20_000 == 0 {
+                let share = bucket.balance() / (ratio * f64::from(successes));
+                let least = 1.0 - 0.01 * f64::from(successes / 20_000);
+                assert!(
+                    (least..=1.0).contains(&share),
+                    "{share} of {successes} at {ratio}"
+                );
+            }
+        }
+    }
+}
