@@ -2,8 +2,7 @@
 
 mod scene;
 
-use futures::executor::block_on;
-use scene::{Steered, Witness, clock, ms, poll, secs};
+use scene::{Steered, Witness, at_once, clock, ms, poll, secs};
 use stamina::testing::{self, Testing};
 use stamina::{Decision, Retry, StopReason, Timer};
 use std::pin::pin;
@@ -176,7 +175,7 @@ fn again_async_waits_and_can_be_dropped() {
     assert_eq!((attempts.number(), attempts.waited()), (2, ms(100)));
     let policy = policy.clone().attempts(1);
     let mut last = policy.start();
-    assert_eq!(block_on(last.again_async("down")), Err("down"));
+    assert_eq!(at_once(last.again_async("down")), Err("down"));
 }
 
 #[test]

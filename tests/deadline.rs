@@ -6,8 +6,7 @@
 
 mod scene;
 
-use futures::executor::block_on;
-use scene::{Steered, Witness, ms, secs};
+use scene::{Steered, Witness, at_once, ms, secs};
 use stamina::{Decision, Retry, StopReason};
 use std::time::Duration;
 
@@ -88,7 +87,7 @@ fn hints_beyond_it_end_the_call_at_once() {
         let policy = policy(clock).when(move |_| decision);
         assert_eq!(policy.call(|| Err::<(), _>("down")), Err("down"));
         assert_eq!(
-            block_on(policy.call_async(|| async { Err::<(), _>("down") })),
+            at_once(policy.call_async(|| async { Err::<(), _>("down") })),
             Err("down")
         );
         assert_eq!(policy.start().decide(&"down"), Err(StopReason::TimedOut));
@@ -115,7 +114,7 @@ fn a_late_success_is_a_success() {
     };
     assert_eq!(policy(clock).call(late), Ok("late"));
     assert_eq!(
-        block_on(policy(clock).call_async(|| async { late() })),
+        at_once(policy(clock).call_async(|| async { late() })),
         Ok("late")
     );
     let report = policy(clock).report(late);
@@ -223,9 +222,9 @@ fn a_future_starts_counting_at_its_first_poll() {
     let with = policy.call_async_with(&mut context, async |()| operation().await);
     assert_eq!(clock.reads(), 0);
     clock.pass(secs(1000));
-    let _ = block_on(futures.0);
-    assert_eq!(block_on(futures.1).elapsed, ms(3));
-    let _ = (block_on(futures.2), block_on(futures.3), block_on(with));
+    let _ = at_once(futures.0);
+    assert_eq!(at_once(futures.1).elapsed, ms(3));
+    let _ = (at_once(futures.2), at_once(futures.3), at_once(with));
     let told = witness.take();
     assert_eq!(told.len(), 5);
     for told in told {

@@ -4,7 +4,7 @@
 mod scene;
 
 use futures::executor::block_on;
-use scene::{Steered, Told, Witness, clock, ms, panic_of, poll, secs};
+use scene::{Steered, Told, Witness, at_once, clock, ms, panic_of, poll, secs};
 use stamina::testing::{self, Testing, VirtualClock};
 use stamina::{Retry, StopReason, Timer};
 use std::cell::Cell;
@@ -450,11 +450,11 @@ fn an_attempt_is_cut_at_the_deadline_if_that_is_first() {
     // With no time at all, the first attempt is cut unless it is ready at once.
     let none = policy.clone().timeout(Duration::ZERO);
     let call = none.call_async(hangs).attempt_timeout(secs(3), || "slow");
-    assert_eq!(block_on(call), Err("slow"));
+    assert_eq!(at_once(call), Err("slow"));
     let call = none
         .call_async(|| ready(Ok(1)))
         .attempt_timeout(secs(3), || "slow");
-    assert_eq!(block_on(call), Ok(1));
+    assert_eq!(at_once(call), Ok(1));
 }
 
 #[test]
@@ -521,7 +521,7 @@ fn waits_of_zero_do_not_wait() {
     // On a clock that never moves a real wait would hang.
     let clock = Steered::new();
     let policy = steered(clock).when(|_| Duration::ZERO);
-    let report = block_on(policy.report_async(|| async { Err::<(), _>("down") }));
+    let report = at_once(policy.report_async(|| async { Err::<(), _>("down") }));
     assert_eq!(
         (report.attempts, report.stop_reason),
         (10, Some(StopReason::AttemptsExhausted))

@@ -30,6 +30,15 @@ pub fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
+/// What a future comes to that has nothing to wait for; a clock that stands still would let it hang.
+#[track_caller]
+pub fn at_once<F: Future>(future: F) -> F::Output {
+    match poll(std::pin::pin!(future)) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
 /// A clock that stands still until it is told the time, and counts who looks at it.
 #[derive(Debug)]
 pub struct Steered {
