@@ -4,14 +4,14 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use stamina_peers::case::{SCENARIOS, TOKIO_RETRY2, WHO, find};
+use stamina_peers::case::{SCENARIOS, Scenario, TOKIO_RETRY2, WHO, find};
 use stamina_peers::operation::Operation;
 
 fn time(criterion: &mut Criterion) {
     // A recorder is for the whole process, so those that need one come last.
-    let (with_recorder, without) = SCENARIOS
+    let (with_recorder, without): (Vec<Scenario>, Vec<Scenario>) = SCENARIOS
         .iter()
-        .partition::<Vec<_>, _>(|s| s.needs_recorder());
+        .partition(|scenario| scenario.needs_recorder());
     let mut installed = false;
     for scenario in without.into_iter().chain(with_recorder) {
         if scenario.needs_recorder() && !installed {

@@ -84,7 +84,6 @@ pub fn pause(wait: Duration) {
 }
 
 /// [`pause`] as a future.
-#[must_use]
 pub fn pause_async(wait: Duration) -> Ready<()> {
     pause(wait);
     ready(())
