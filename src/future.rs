@@ -284,6 +284,9 @@ impl<P, O: Attempting, R> RetryFuture<P, O, R> {
     /// Cuts each attempt at `timeout` or at the policy's deadline, whichever is first, and takes it as failed with
     /// `error()`. The attempt's future is dropped.
     ///
+    /// An attempt that blocks its thread instead of waiting can't be cut. The clock is read for each attempt, also
+    /// where the policy has neither a timeout nor a budget.
+    ///
     /// # Examples
     ///
     /// ```
@@ -340,6 +343,9 @@ impl<E: Debug> Retry<E> {
     ///
     /// Works on every executor, and nothing needs to be set up. The closure makes a new future for each attempt. To
     /// lend it `&mut` state, use [`call_async_with`](Self::call_async_with) or a code block ([`start`](Self::start)).
+    ///
+    /// It yields to the executor where the operation or a wait does: attempts that are ready at once, without waits
+    /// between them and without a limit, keep their thread to themselves.
     ///
     /// # Errors
     ///
