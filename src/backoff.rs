@@ -21,8 +21,9 @@ pub(crate) const fn nanos(duration: Duration) -> u64 {
 pub(crate) struct Backoff {
     initial: u64,
     base: f64,
-    /// Whether it doubles, without a schedule of the user's own.
-    doubles: bool,
+    /// How often `initial` can be doubled, where doubling is all there is to it: no other base, no schedule of the
+    /// user's own, no full jitter. Known beforehand, this is one look for each wait instead of five.
+    doublings: Option<u32>,
     own: Option<fn(u32) -> Duration>,
     /// Where growing ends. The room for the jitter is kept free above it, so that it never vanishes at the maximum.
     cap: u64,
@@ -41,10 +42,16 @@ impl Backoff {
         let max = nanos(settings.wait_max);
         let jitter = nanos(settings.wait_jitter);
         let jitter = if jitter < max { jitter } else { max };
+        let initial = nanos(settings.wait_initial);
+        let doubles = settings.wait_exp_base == 2.0 && own.is_none() && !settings.full_jitter;
         Self {
-            initial: nanos(settings.wait_initial),
+            initial,
             base: settings.wait_exp_base,
-            doubles: settings.wait_exp_base == 2.0 && own.is_none(),
+            doublings: if doubles && initial > 0 {
+                Some(initial.leading_zeros())
+            } else {
+                None
+            },
             own,
             cap: if settings.full_jitter {
                 max
@@ -56,27 +63,37 @@ impl Backoff {
         }
     }
 
-    /// The wait after failed attempt `number` before jitter and cap.
+    /// The shortest wait after failed attempt `number`, and the width of the random part on top of it.
     #[inline]
-    fn grown(&self, number: u32) -> u64 {
+    fn spread(&self, number: u32) -> (u64, u64) {
+        let Some(doublings) = self.doublings else {
+            return self.spread_otherwise(number);
+        };
         let times = number.saturating_sub(1);
-        if !self.doubles {
-            return self.grown_otherwise(number, times);
-        }
-        if times <= self.initial.leading_zeros() {
-            self.initial.checked_shl(times).unwrap_or(0)
-        } else if self.initial == 0 {
-            0
+        let grown = if times <= doublings {
+            self.initial.wrapping_shl(times)
         } else {
             u64::MAX
-        }
+        };
+        (grown.min(self.cap), self.jitter)
     }
 
     #[cold]
-    fn grown_otherwise(&self, number: u32, times: u32) -> u64 {
+    fn spread_otherwise(&self, number: u32) -> (u64, u64) {
+        let grown = self.grown(number).min(self.cap);
+        if self.full_jitter {
+            (0, grown)
+        } else {
+            (grown, self.jitter)
+        }
+    }
+
+    /// The wait after failed attempt `number` before jitter and cap.
+    fn grown(&self, number: u32) -> u64 {
         if let Some(own) = self.own {
             return nanos(own(number));
         }
+        let times = number.saturating_sub(1);
         // Infinity becomes `u64::MAX`; 0 * infinity is NaN and becomes 0, which is right for an initial wait of zero.
         #[allow(
             clippy::cast_possible_truncation,
@@ -89,17 +106,6 @@ impl Backoff {
         )]
         {
             (self.initial as f64 * self.base.powf(f64::from(times))) as u64
-        }
-    }
-
-    /// The shortest wait after failed attempt `number`, and the width of the random part on top of it.
-    #[inline]
-    fn spread(&self, number: u32) -> (u64, u64) {
-        let grown = self.grown(number).min(self.cap);
-        if self.full_jitter {
-            (0, grown)
-        } else {
-            (grown, self.jitter)
         }
     }
 
@@ -270,6 +276,8 @@ mod tests {
         for initial in [0, 1, 3, 100_000_000, u64::MAX / 3, u64::MAX] {
             let settings = Settings {
                 wait_initial: Duration::from_nanos(initial),
+                wait_max: Duration::MAX,
+                wait_jitter: Duration::ZERO,
                 ..Settings::DEFAULT
             };
             let backoff = Backoff::new(&settings, None);
@@ -277,8 +285,8 @@ mod tests {
                 let times = u128::from(number - 1).min(64);
                 let expected = u64::try_from(u128::from(initial) << times).unwrap_or(u64::MAX);
                 assert_eq!(
-                    backoff.grown(number),
-                    expected,
+                    backoff.bounds(number),
+                    (expected, expected),
                     "{initial} ns, attempt {number}"
                 );
             }

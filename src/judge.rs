@@ -264,23 +264,24 @@ pub(crate) fn put<O, R: Reading<O>>(
     failure: &R::On,
     token: &mut Option<Token>,
 ) -> Result<Duration, StopReason> {
-    let decision = match standing.origin.mode() {
-        // Nobody is asked in vain: the judge will say that the call is inactive.
-        Mode::Inactive => Decision::Stop,
-        Mode::Normal | Mode::Testing(_) => policy.ask(failure),
-    };
-    // A permanent error, or an outcome that is fine, needs no time.
-    let now = match decision {
-        Decision::Stop => None,
-        _ => standing.now(&policy.plan),
-    };
-    let failure = Failure {
-        decision,
+    let mut told = Failure {
+        decision: Decision::Retry,
         error: failure,
         error_type: R::error_type(),
-        now,
+        now: None,
     };
-    judge(&policy.plan, standing, &failure, token)
+    if policy.has_predicate() {
+        told.decision = match standing.origin.mode() {
+            // Nobody is asked in vain: the judge will say that the call is inactive.
+            Mode::Inactive => Decision::Stop,
+            Mode::Normal | Mode::Testing(_) => policy.ask(failure),
+        };
+    }
+    // A permanent error, or an outcome that is fine, needs no time.
+    if told.decision != Decision::Stop {
+        told.now = standing.now(&policy.plan);
+    }
+    judge(&policy.plan, standing, &told, token)
 }
 
 /// Puts an outcome before the judge: `None` where the call has ended well, and then that is noted.

@@ -236,15 +236,23 @@ impl<'a> Standing<'a> {
     }
 
     /// Notes that the call ended well. Nothing to do for a first-try success without a budget.
+    #[inline]
     pub(crate) fn succeeded(&self, plan: &Plan) {
+        let told = self.number > 1 && instrument::listening(self.origin.hooks(), false);
+        if told || plan.has_budget() {
+            self.note_success(plan, told);
+        }
+    }
+
+    #[cold]
+    fn note_success(&self, plan: &Plan, told: bool) {
         let mode = self.origin.mode();
         if mode == Mode::Inactive {
             return;
         }
         let retried = self.number > 1;
-        let told = retried && instrument::listening(self.origin.hooks(), false);
         // At the first try the start is time enough, and spares reading the clock again.
-        let now = if told || (retried && plan.has_budget()) {
+        let now = if retried {
             self.now(plan)
         } else {
             self.origin.started()
