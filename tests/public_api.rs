@@ -3,7 +3,6 @@
 //! `STAMINA_BLESS=1 cargo test --test public_api` writes the file anew. It is a reading of the text, which needs no
 //! tool and runs everywhere; `cargo public-api` says the same with all types resolved.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -45,6 +44,8 @@ fn is_public(line: &str, inside: Option<&str>) -> bool {
 fn items(source: &str) -> Vec<String> {
     let mut items = Vec::new();
     let mut attributes = String::new();
+    // The `impl`, struct, enum or trait that what follows is in.
+    let mut owner = String::new();
     // The body of a public enum or trait, and the indentation that ends it.
     let mut body: Option<(&str, usize)> = None;
     let mut lines = source.lines().take_while(|line| *line != "#[cfg(test)]");
@@ -68,6 +69,9 @@ fn items(source: &str) -> Vec<String> {
         let inside =
             body.and_then(|(kind, outer)| (indent == outer.saturating_add(4)).then_some(kind));
         if !is_public(line, inside) {
+            if indent == 0 && line.ends_with('{') {
+                owner.clear();
+            }
             continue;
         }
         // rustfmt ends a signature with a brace, a semicolon or, for fields and variants, a comma.
@@ -95,10 +99,13 @@ fn items(source: &str) -> Vec<String> {
                 body = Some((kind, indent));
             }
         }
-        items.push(format!(
-            "{attributes}{}",
-            item.trim_end_matches(['{', ',', ' '])
-        ));
+        let item = item.trim_end_matches(['{', ',', ' ']);
+        if indent == 0 {
+            item.clone_into(&mut owner);
+            items.push(format!("{attributes}{item}"));
+        } else {
+            items.push(format!("{owner} > {attributes}{item}"));
+        }
     }
     items
 }
@@ -118,19 +125,13 @@ fn the_public_api_is_the_one_that_was_written_down() {
     sources(&root.join("src"), &mut files);
     files.sort();
 
-    let files: Vec<_> = files
+    let items: Vec<String> = files
         .iter()
-        .map(|file| {
-            (
-                file.strip_prefix(root).unwrap(),
-                items(&fs::read_to_string(file).unwrap()),
-            )
-        })
+        .flat_map(|file| items(&fs::read_to_string(file).unwrap()))
         .collect();
     // What a public struct, enum or trait is called.
-    let types: Vec<String> = files
+    let types: Vec<String> = items
         .iter()
-        .flat_map(|(_, items)| items)
         .filter_map(|item| {
             ["pub struct ", "pub enum ", "pub trait "]
                 .iter()
@@ -142,20 +143,13 @@ fn the_public_api_is_the_one_that_was_written_down() {
                 .collect()
         })
         .collect();
-
-    let mut api = String::new();
-    for (file, items) in &files {
-        let mut items = items
-            .iter()
-            .filter(|item| !is_hidden(item, &types))
-            .peekable();
-        if items.peek().is_some() {
-            writeln!(api, "# {}", file.display()).unwrap();
-        }
-        for item in items {
-            writeln!(api, "{item}").unwrap();
-        }
-    }
+    // In order of their text: in which file they stand is nobody's concern.
+    let mut items: Vec<String> = items
+        .into_iter()
+        .filter(|item| !is_hidden(item, &types))
+        .collect();
+    items.sort();
+    let api = items.join("\n") + "\n";
 
     let snapshot = root.join("tests/public-api.txt");
     if std::env::var_os("STAMINA_BLESS").is_some() {
