@@ -18,6 +18,8 @@ mod motivation {}
 mod operations {}
 #[doc = include_str!("../README.md")]
 mod readme {}
+#[doc = include_str!("../docs/reliability.md")]
+mod reliability {}
 #[cfg(feature = "fleet")]
 #[doc = include_str!("../docs/safety.md")]
 mod safety {}

@@ -462,3 +462,22 @@ fn clones_and_calls_draw_their_own_jitter() {
     waits.dedup();
     assert!(waits.len() > 95, "{} different waits of 100", waits.len());
 }
+
+#[test]
+fn the_table_marks_the_retries_that_the_timeout_leaves_no_time_for() {
+    let policy = Retry::on::<()>()
+        .attempts(4)
+        .wait_initial(Duration::from_secs(1))
+        .wait_exp_base(1.0)
+        .wait_jitter(Duration::ZERO)
+        .timeout(Duration::from_secs(2));
+    let table = policy.schedule().to_string();
+    let marked: Vec<bool> = table
+        .lines()
+        .skip(1)
+        .take(3)
+        .map(|row| row.ends_with("(past the timeout)"))
+        .collect();
+    // They begin after 1, 2 and 3 s at the soonest; at the timeout is too late.
+    assert_eq!(marked, [false, true, true], "{table}");
+}
