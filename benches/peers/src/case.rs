@@ -126,7 +126,7 @@ pub const fn case(who: &'static str, scenario: Scenario, run: fn(&Operation) -> 
 }
 
 /// In the order of the tables' columns.
-pub const WHO: [&str; 11] = [
+pub const WHO: [&str; 12] = [
     ALONE,
     PLAIN,
     BEST,
@@ -136,6 +136,7 @@ pub const WHO: [&str; 11] = [
     RETRY,
     TOKIO_RETRY2,
     TOWER,
+    STAMINA_TOWER,
     RELENTLESS,
     METTLE,
 ];
@@ -149,6 +150,7 @@ pub const BACKOFF: &str = "backoff";
 pub const RETRY: &str = "retry";
 pub const TOKIO_RETRY2: &str = "tokio-retry2";
 pub const TOWER: &str = "tower";
+pub const STAMINA_TOWER: &str = "tower by stamina";
 pub const RELENTLESS: &str = "relentless";
 pub const METTLE: &str = "mettle";
 

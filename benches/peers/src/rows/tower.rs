@@ -2,6 +2,7 @@
 //! taken without sleeping: all of that is the policy's, which is written by hand here (the plain
 //! loop's arithmetic). So a row shows what driving a policy through the service costs. The budget
 //! is tower's own `TpsBudget`: another algorithm than the decaying bucket, for the same purpose.
+//! *tower by stamina* is the same service with a stamina policy (feature `tower`).
 
 use std::future::Ready;
 use std::sync::LazyLock;
@@ -12,9 +13,10 @@ use ::tower::Service;
 use ::tower::retry::budget::{Budget, TpsBudget};
 use ::tower::retry::{Policy, Retry};
 
-use crate::case::{self, Case, TOWER, case};
+use crate::case::{self, Case, STAMINA_TOWER, TOWER, case};
 use crate::operation::{Failure, Fetch, Operation, Outcome, finish, pause_async};
 use crate::rows::hand::{transient, wait};
+use crate::rows::ours;
 use crate::settings::{ATTEMPTS, TIMEOUT, WAIT_INITIAL};
 use crate::telemetry;
 
@@ -28,6 +30,20 @@ pub const CASES: &[Case] = &[
     case(TOWER, case::ASYNC_BUDGET, budget),
     case(TOWER, case::ASYNC_TELEMETRY, with_telemetry),
     case(TOWER, case::ASYNC_PROMETHEUS, with_telemetry),
+    case(STAMINA_TOWER, case::ASYNC_SUCCESS, by_stamina),
+    case(
+        STAMINA_TOWER,
+        case::ASYNC_SUCCESS_DEADLINE,
+        by_stamina_deadline,
+    ),
+    case(STAMINA_TOWER, case::ASYNC_FAILURES, by_stamina),
+    case(
+        STAMINA_TOWER,
+        case::ASYNC_FAILURES_DEADLINE,
+        by_stamina_deadline,
+    ),
+    case(STAMINA_TOWER, case::ASYNC_TELEMETRY, by_stamina),
+    case(STAMINA_TOWER, case::ASYNC_PROMETHEUS, by_stamina),
 ];
 
 pub static BUDGET: LazyLock<TpsBudget> =
@@ -161,6 +177,10 @@ fn run<X: Extra>(operation: &Operation) -> Outcome {
         backoff: WAIT_INITIAL,
         extra: X::start(),
     };
+    send(policy, operation)
+}
+
+fn send<P: Policy<(), u64, Failure> + Clone>(policy: P, operation: &Operation) -> Outcome {
     let mut service = Retry::new(policy, Service64(operation));
     let ready = service.poll_ready(&mut Context::from_waker(Waker::noop()));
     debug_assert!(ready.is_ready());
@@ -185,6 +205,19 @@ fn budget(operation: &Operation) -> Outcome {
 
 fn with_telemetry(operation: &Operation) -> Outcome {
     run::<Told>(operation)
+}
+
+static BY_STAMINA: LazyLock<stamina::tower::Policy<Failure>> =
+    LazyLock::new(|| ours::POLICY.tower());
+static BY_STAMINA_DEADLINE: LazyLock<stamina::tower::Policy<Failure>> =
+    LazyLock::new(|| ours::POLICY_DEADLINE.tower());
+
+fn by_stamina(operation: &Operation) -> Outcome {
+    send(BY_STAMINA.clone(), operation)
+}
+
+fn by_stamina_deadline(operation: &Operation) -> Outcome {
+    send(BY_STAMINA_DEADLINE.clone(), operation)
 }
 
 /// The size of the service's future around an operation of 64 bytes and futures-timer's sleep.
