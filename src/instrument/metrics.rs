@@ -105,7 +105,7 @@ fn tell_balance(budget: Option<(&'static str, f64)>) {
 
 impl Hook for MetricsHook {
     fn retry_scheduled(&self, details: &RetryDetails<'_>) {
-        let callable = SharedString::from(details.name.clone());
+        let callable = SharedString::from(details.labels.callable.clone());
         counter!(
             RETRIES,
             "callable" => callable.clone(),
@@ -114,22 +114,23 @@ impl Hook for MetricsHook {
         )
         .increment(1);
         histogram!(WAIT, "callable" => callable).record(details.wait_for.as_secs_f64());
-        tell_balance(details.budget);
+        tell_balance(details.labels.budget);
     }
 
     fn gave_up(&self, details: &GaveUp<'_>) {
         counter!(
             GAVE_UP,
-            "callable" => SharedString::from(details.name.clone()),
+            "callable" => SharedString::from(details.labels.callable.clone()),
             "reason" => details.reason.as_str(),
             "error_type" => details.error_type,
         )
         .increment(1);
-        tell_balance(details.budget);
+        tell_balance(details.labels.budget);
     }
 
     fn recovered(&self, details: &Recovered<'_>) {
-        counter!(RECOVERED, "callable" => SharedString::from(details.name.clone())).increment(1);
-        tell_balance(details.budget);
+        counter!(RECOVERED, "callable" => SharedString::from(details.labels.callable.clone()))
+            .increment(1);
+        tell_balance(details.labels.budget);
     }
 }

@@ -31,6 +31,19 @@ use self::log::warn_of;
 #[cfg(feature = "metrics")]
 pub use self::metrics::{MetricsHook, describe_metrics};
 
+/// What metrics make labels of.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    not(feature = "metrics"),
+    allow(dead_code, reason = "only metrics look at it")
+)]
+struct Labels<'a> {
+    /// `callable` before it was borrowed: mostly a static, which a metric need not copy.
+    callable: &'a Cow<'static, str>,
+    /// The name and the balance of the budget, if it has a name.
+    budget: Option<(&'static str, f64)>,
+}
+
 /// A retry that is about to be waited for.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -51,18 +64,11 @@ pub struct RetryDetails<'a> {
     pub error_type: &'static str,
     /// How many retried operations this call is inside of; 0 is the outermost call.
     pub depth: u32,
-    /// `callable` before it was borrowed: mostly a static, which a metric need not copy.
     #[cfg_attr(
         not(feature = "metrics"),
         allow(dead_code, reason = "only metrics look at it")
     )]
-    name: &'a Cow<'static, str>,
-    /// The name and the balance of the budget, if it has a name.
-    #[cfg_attr(
-        not(feature = "metrics"),
-        allow(dead_code, reason = "only metrics look at it")
-    )]
-    budget: Option<(&'static str, f64)>,
+    labels: Labels<'a>,
 }
 
 /// A call that ends with a retryable error because of a limit.
@@ -85,18 +91,11 @@ pub struct GaveUp<'a> {
     pub error_type: &'static str,
     /// How many retried operations this call is inside of; 0 is the outermost call.
     pub depth: u32,
-    /// `callable` before it was borrowed: mostly a static, which a metric need not copy.
     #[cfg_attr(
         not(feature = "metrics"),
         allow(dead_code, reason = "only metrics look at it")
     )]
-    name: &'a Cow<'static, str>,
-    /// The name and the balance of the budget, if it has a name.
-    #[cfg_attr(
-        not(feature = "metrics"),
-        allow(dead_code, reason = "only metrics look at it")
-    )]
-    budget: Option<(&'static str, f64)>,
+    labels: Labels<'a>,
 }
 
 /// A call that succeeded after at least one retry.
@@ -111,18 +110,11 @@ pub struct Recovered<'a> {
     pub waited_so_far: Duration,
     /// Time since the start of the call, as in [`RetryDetails`].
     pub elapsed: Duration,
-    /// `callable` before it was borrowed: mostly a static, which a metric need not copy.
     #[cfg_attr(
         not(feature = "metrics"),
         allow(dead_code, reason = "only metrics look at it")
     )]
-    name: &'a Cow<'static, str>,
-    /// The name and the balance of the budget, if it has a name.
-    #[cfg_attr(
-        not(feature = "metrics"),
-        allow(dead_code, reason = "only metrics look at it")
-    )]
-    budget: Option<(&'static str, f64)>,
+    labels: Labels<'a>,
 }
 
 /// Is told what happens to calls.
@@ -427,8 +419,10 @@ pub(crate) fn retry_scheduled(
         caused_by: cause.error,
         error_type: cause.error_type,
         depth: cause.depth,
-        name: &name,
-        budget: event.budget,
+        labels: Labels {
+            callable: &name,
+            budget: event.budget,
+        },
     };
     if let Some(own) = own {
         contain(|| own(&details));
@@ -448,8 +442,10 @@ pub(crate) fn gave_up(event: Event<'_>, reason: StopReason, cause: Cause<'_>) {
         caused_by: cause.error,
         error_type: cause.error_type,
         depth: cause.depth,
-        name: &name,
-        budget: event.budget,
+        labels: Labels {
+            callable: &name,
+            budget: event.budget,
+        },
     };
     tell(event.scoped, |hook| hook.gave_up(&details));
 }
@@ -462,8 +458,10 @@ pub(crate) fn recovered(event: Event<'_>) {
         attempts: event.attempts,
         waited_so_far: event.waited_so_far,
         elapsed: event.elapsed,
-        name: &name,
-        budget: event.budget,
+        labels: Labels {
+            callable: &name,
+            budget: event.budget,
+        },
     };
     tell(event.scoped, |hook| hook.recovered(&details));
 }
