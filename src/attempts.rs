@@ -105,7 +105,7 @@ impl<E: Debug> Attempts<'_, E> {
     /// ```
     #[must_use]
     pub fn next_wait(&self) -> Option<(Duration, Duration)> {
-        if self.stop_reason.is_some() {
+        if self.stop_reason.is_some() || self.succeeded {
             return None;
         }
         self.standing().next_wait(&self.policy.plan)

@@ -18,7 +18,7 @@
 //! |---|---|
 //! | attempts, the first included | 10 |
 //! | deadline of the whole call | 45 s |
-//! | first wait | 100 ms |
+//! | first wait, before jitter | 100 ms |
 //! | growth of the wait | 2 |
 //! | longest wait, jitter included | 5 s |
 //! | jitter on each wait | 1 s |
@@ -54,6 +54,7 @@
 //! `log` and `metrics` are on by default. `tokio` adds `Timer::tokio()`, `serde` reads [`Settings`] from a file, `http`
 //! reads `Retry-After`, `tower` drives tower's `Retry` layer, `fleet` simulates a fleet of clients. Features only add.
 
+#![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // Beyond the lints in Cargo.toml, which tests and examples share: here nothing may panic on data, and only `timer.rs`
 // may read a clock or sleep.

@@ -722,8 +722,8 @@ impl<E> Retry<E> {
         self.predicate_fn.is_some() || self.predicate.is_some()
     }
 
-    #[inline]
     /// What the predicate says; without one, every failure is retried.
+    #[inline]
     pub(crate) fn ask(&self, error: &E) -> Decision {
         match (self.predicate_fn, &self.predicate) {
             (Some(predicate), _) => predicate(error),

@@ -423,3 +423,44 @@ fn nothing_else_lies_at_the_top() {
         );
     }
 }
+
+/// What a program takes in with the library, and which features it has, is a promise.
+#[test]
+fn the_manifest_keeps_its_promises() {
+    let manifest = include_str!("../Cargo.toml");
+    let keys = |section: &str, holds: fn(&str) -> bool| -> Vec<&str> {
+        let lines = manifest.lines().skip_while(|line| *line != section);
+        let lines = lines.skip(1).take_while(|line| !line.starts_with('['));
+        let lines = lines.filter(|line| !line.starts_with('#') && holds(line));
+        lines
+            .filter_map(|line| Some(line.split_once(" =")?.0))
+            .collect()
+    };
+    let optional = |line: &str| line.contains("optional = true");
+    assert_eq!(
+        keys("[dependencies]", |line| !line.contains("optional = true")),
+        ["fastrand", "futures-timer", "pin-project-lite"]
+    );
+    assert_eq!(
+        keys("[dependencies]", optional),
+        [
+            "log", "metrics", "http", "httpdate", "serde", "tokio", "tower"
+        ]
+    );
+    assert_eq!(
+        keys("[features]", |_| true),
+        [
+            "default", "log", "metrics", "tokio", "fleet", "serde", "http", "tower"
+        ]
+    );
+    for promise in [
+        "edition = \"2024\"",
+        "rust-version = \"1.85\"",
+        "default = [\"log\", \"metrics\"]",
+        // Earlier ones panic on `Duration::MAX`.
+        "futures-timer = \"3.0.4\"",
+        "unsafe_code = \"forbid\"",
+    ] {
+        assert!(manifest.lines().any(|line| line == promise), "{promise}");
+    }
+}

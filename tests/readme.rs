@@ -38,7 +38,7 @@ fn the_tables_of_defaults_tell_the_truth() {
             timeout.map(|d| format!("{} s", d.as_secs())).as_deref()
         );
         assert_eq!(
-            row(page, "first wait"),
+            row(page, "first wait, before jitter"),
             format!("{} ms", wait_initial.as_millis())
         );
         assert_eq!(row(page, "growth of the wait"), wait_exp_base.to_string());
