@@ -147,17 +147,22 @@ impl<Fut: Future> Future for CutAttempt<Fut> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        // The expiry is asked first: an attempt that never waits may use up the task's turn (tokio's cooperative
+        // budget), and after it no timer of that runtime would ever be ready. What the attempt has still counts.
+        let expiry = this.expiry.as_mut().as_pin_mut();
+        let asked = expiry.map(|expiry| expiry.poll(cx));
         if let Poll::Ready(output) = this.attempt.poll(cx) {
             return Poll::Ready(Some(output));
+        }
+        if let Some(expired) = asked {
+            return expired.map(|()| None);
         }
         // Only an attempt that has to be waited for needs a timer.
         let Some(until) = *this.until else {
             return Poll::Pending;
         };
-        if this.expiry.is_none() {
-            let left = until.saturating_duration_since(this.timer.now());
-            this.expiry.set(Some(this.timer.sleep(left)));
-        }
+        let left = until.saturating_duration_since(this.timer.now());
+        this.expiry.set(Some(this.timer.sleep(left)));
         match this.expiry.as_pin_mut() {
             Some(expiry) => expiry.poll(cx).map(|()| None),
             None => Poll::Pending,

@@ -136,3 +136,20 @@ async fn the_default_works_on_tokio_too() {
     assert_eq!(policy.call_async(|| async { down() }).await, Err("down"));
     assert!(start.elapsed() >= ms(40));
 }
+
+/// tokio's timers are never ready for a task that has used up its turn, which such an attempt does each time.
+#[cfg(feature = "tokio")]
+#[tokio::test]
+async fn an_attempt_that_never_lets_go_is_cut_on_tokio_too() {
+    let policy = Retry::on::<&str>().attempts(1).timer(Timer::tokio());
+    let busy = || async {
+        loop {
+            tokio::task::consume_budget().await;
+        }
+    };
+    let cut = policy
+        .call_async::<(), _, _>(busy)
+        .attempt_timeout(ms(20), || "too slow");
+    let ended = tokio::time::timeout(secs(20), cut).await;
+    assert_eq!(ended, Ok(Err("too slow")));
+}
