@@ -31,6 +31,15 @@ pub(crate) struct Scopes<T> {
     entered: RefCell<Vec<(usize, T)>>,
 }
 
+impl<T> Drop for Scopes<T> {
+    // A thread may end with a guard forgotten, or dropped only after this.
+    fn drop(&mut self) {
+        for _ in self.entered.get_mut().drain(..) {
+            return_to_default();
+        }
+    }
+}
+
 impl<T: Clone> Scopes<T> {
     pub(crate) const fn new() -> Self {
         Self {
@@ -61,5 +70,23 @@ impl<T: Clone> Scopes<T> {
 
     pub(crate) fn innermost(&self) -> Option<T> {
         self.entered.borrow().last().map(|(_, value)| value.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ordering, Scopes, UNUSUAL};
+
+    #[test]
+    fn what_is_never_left_ends_with_its_thread() {
+        let before = UNUSUAL.load(Ordering::Relaxed);
+        let scopes = Scopes::new();
+        scopes.enter("one");
+        let left = scopes.enter("other");
+        scopes.leave(left);
+        scopes.enter("again");
+        assert_eq!(UNUSUAL.load(Ordering::Relaxed), before + 2);
+        drop(scopes);
+        assert_eq!(UNUSUAL.load(Ordering::Relaxed), before);
     }
 }

@@ -121,6 +121,7 @@ pub struct Recovered<'a> {
 ///
 /// Each method has an empty default. A hook runs on the caller's thread, before the wait: keep it short and don't
 /// block. A panic in it is contained, so assert on what it saw, not in it.
+/// A hook that makes retried calls itself mutes them ([`scoped_hooks`] with an empty list), or it is told of those too.
 ///
 /// # Examples
 ///
