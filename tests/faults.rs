@@ -1,5 +1,10 @@
 //! Faults from outside: what breaks round a call must neither hang it nor lose the caller's error.
 
+#![cfg_attr(
+    not(feature = "log"),
+    allow(unused_imports, reason = "the logger's tests need them")
+)]
+
 use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
@@ -39,6 +44,7 @@ fn unharmed() {
     assert_eq!((report.result, report.attempts), (Err("down"), 3));
 }
 
+#[cfg(feature = "log")]
 mod the_logger {
     use super::*;
 
