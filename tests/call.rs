@@ -2,7 +2,7 @@
 
 mod scene;
 
-use scene::{Witness, clock, ms, panic_of};
+use scene::{Witness, after, clock, ms, panic_of};
 use stamina::testing::VirtualClock;
 use stamina::{Retry, Timer};
 use std::error::Error;
@@ -15,19 +15,6 @@ static CLOCK: VirtualClock = VirtualClock::new();
 static POLICY: Retry<&str> = Retry::on::<&str>()
     .no_timeout()
     .timer(Timer::custom(&CLOCK));
-
-/// Fails so many times, then gives the number of the attempt.
-fn after(failures: u32) -> impl FnMut() -> Result<u32, &'static str> {
-    let mut calls = 0;
-    move || {
-        calls += 1;
-        if calls > failures {
-            Ok(calls)
-        } else {
-            Err("down")
-        }
-    }
-}
 
 #[test]
 fn it_stops_at_the_first_success_and_at_the_last_attempt() {

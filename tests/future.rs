@@ -4,7 +4,7 @@
 mod scene;
 
 use futures::executor::block_on;
-use scene::{Steered, Told, Witness, at_once, clock, ms, panic_of, poll, secs};
+use scene::{Steered, Told, Witness, after, at_once, clock, ms, panic_of, poll, secs};
 use stamina::testing::{self, Testing, VirtualClock};
 use stamina::{Retry, StopReason, Timer};
 use std::cell::Cell;
@@ -21,19 +21,6 @@ static CLOCK: VirtualClock = VirtualClock::new();
 static POLICY: Retry<&str> = Retry::on::<&str>()
     .no_timeout()
     .timer(Timer::custom(&CLOCK));
-
-/// Fails so many times, then gives the number of the attempt.
-fn after(failures: u32) -> impl FnMut() -> Result<u32, &'static str> {
-    let mut calls = 0;
-    move || {
-        calls += 1;
-        if calls > failures {
-            Ok(calls)
-        } else {
-            Err("down")
-        }
-    }
-}
 
 /// Waits 100 ms, 200 ms, ...; until the clock is told that they are over.
 fn steered(clock: &'static Steered) -> Retry<&'static str> {

@@ -13,6 +13,19 @@ use stamina::instrument::{self, GaveUp, Hook, HookScope, Recovered, RetryDetails
 use stamina::testing::VirtualClock;
 use stamina::{Clock, Sleep, StopReason, Timer};
 
+/// Fails so many times, then gives the number of the attempt.
+pub fn after(failures: u32) -> impl FnMut() -> Result<u32, &'static str> {
+    let mut calls = 0;
+    move || {
+        calls += 1;
+        if calls > failures {
+            Ok(calls)
+        } else {
+            Err("down")
+        }
+    }
+}
+
 pub const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }

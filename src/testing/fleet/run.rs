@@ -171,6 +171,15 @@ impl<'a, E: Debug> Simulation<'a, E> {
         &self.fleet.phases[self.phase_at(at)]
     }
 
+    /// What a reply that arrives at this time says.
+    fn reply(&self, back: u64, luck: &mut Rng) -> Event {
+        if luck.f64() < self.conditions(back).failure {
+            Event::Failure
+        } else {
+            Event::Success
+        }
+    }
+
     /// When the next call begins: after an exponential gap by the rate of each phase it reaches into.
     fn next_arrival(&mut self, after: u64) -> Option<u64> {
         let mut from = after;
@@ -227,16 +236,8 @@ impl<'a, E: Debug> Simulation<'a, E> {
         match self.server {
             Server::Boundless => {
                 let back = self.deliver(there.saturating_add(exponential(&mut luck, latency)));
-                let fails = luck.f64() < self.conditions(back).failure;
-                self.cause(
-                    back,
-                    place,
-                    if fails {
-                        Event::Failure
-                    } else {
-                        Event::Success
-                    },
-                );
+                let reply = self.reply(back, &mut luck);
+                self.cause(back, place, reply);
             }
             Server::Workers { client_timeout, .. } => {
                 let patience = at.saturating_add(client_timeout);
@@ -304,19 +305,11 @@ impl<'a, E: Debug> Simulation<'a, E> {
         let patience = call.sent.saturating_add(client_timeout);
         let mut luck = call.luck(BACK);
         let back = self.deliver(done.saturating_add(exponential(&mut luck, self.fleet.latency)));
-        let fails = luck.f64() < self.conditions(back).failure;
+        let reply = self.reply(back, &mut luck);
         if back > patience {
             self.cause(patience, place, Event::Failure);
         } else {
-            self.cause(
-                back,
-                place,
-                if fails {
-                    Event::Failure
-                } else {
-                    Event::Success
-                },
-            );
+            self.cause(back, place, reply);
         }
     }
 
