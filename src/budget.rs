@@ -394,27 +394,28 @@ impl Budget {
         units * (-constants).exp()
     }
 
-    /// `level` as it is at a step, and `units` more.
+    /// `level` as it is at a time, and `units` more.
     ///
     /// Rounded down in each step in which it is reckoned, so that decay can't freeze; `FINE` says by how little.
     #[allow(
         clippy::cast_possible_truncation,
         reason = "a decayed surplus is smaller than it was"
     )]
-    fn changed(&self, level: Level, step: u64, units: i64) -> Level {
-        let passed = step.wrapping_sub(level.step) & STEPS;
-        let level = if level.units <= 0 {
-            Level { step, ..level }
-        } else if passed == 0 || passed > STEPS - PAST {
-            level
-        } else {
-            let left = self.decayed(level, step) as i64;
-            Level { units: left, step }
-        };
-        Level {
-            units: level.units.saturating_add(units),
-            ..level
+    fn changed(&self, mut level: Level, now: Instant, units: i64) -> Level {
+        if level.units > 0 {
+            let step = self.step_of(now);
+            let passed = step.wrapping_sub(level.step) & STEPS;
+            if passed > 0 && passed <= STEPS - PAST {
+                let left = self.decayed(level, step) as i64;
+                level = Level { units: left, step };
+            }
+            level.units = level.units.saturating_add(units);
+            return level;
         }
+        // Time is only of interest to a surplus.
+        let units = level.units.saturating_add(units);
+        let step = if units > 0 { self.step_of(now) } else { 0 };
+        Level { units, step }
     }
 
     /// Replaces the level by what `change` makes of it; false when that is nothing.
@@ -437,24 +438,21 @@ impl Budget {
     /// Notes a success; `at_once`: at the first try.
     pub(crate) fn credit(&self, now: Instant, at_once: bool) {
         self.watch.succeeded(at_once);
-        let step = self.step_of(now);
-        self.update(|level| Some(self.changed(level, step, self.credit)));
+        self.update(|level| Some(self.changed(level, now, self.credit)));
     }
 
     /// Takes a token for a retry, if there is one.
     fn take(&self, now: Instant) -> bool {
-        let step = self.step_of(now);
         let empty = self.token.saturating_mul(i64::from(self.floor));
         self.update(|level| {
-            let level = self.changed(level, step, self.token.saturating_neg());
+            let level = self.changed(level, now, self.token.saturating_neg());
             (level.units >= empty.saturating_neg()).then_some(level)
         })
     }
 
     /// Gives back a token that was taken at `now`.
     fn give_back(&self, now: Instant) {
-        let step = self.step_of(now);
-        self.update(|level| Some(self.changed(level, step, self.token)));
+        self.update(|level| Some(self.changed(level, now, self.token)));
     }
 
     /// What telemetry tells: the name, if there is one, and the balance.
@@ -524,6 +522,13 @@ impl Token {
     /// The attempt that the token was taken for starts.
     #[inline]
     pub(crate) fn spend(token: &mut Option<Self>) {
+        if token.is_some() {
+            Self::spend_this(token);
+        }
+    }
+
+    #[cold]
+    fn spend_this(token: &mut Option<Self>) {
         if let Some(mut token) = token.take() {
             token.taken = None;
         }
