@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::budget::Token;
 use crate::decision::StopReason;
-use crate::instrument::Callable;
-use crate::judge::{ByError, put};
+use crate::instrument::Names;
+use crate::judge::judge;
 use crate::retry::Retry;
 use crate::standing::{Origin, Resumed, Standing};
 
@@ -43,20 +43,20 @@ pub struct Attempts<'a, E> {
     number: u32,
     waited: u64,
     resumed: Resumed,
-    callable: Callable,
+    names: Names,
     stop_reason: Option<StopReason>,
     succeeded: bool,
 }
 
 impl<'a, E> Attempts<'a, E> {
-    pub(crate) fn waiting_to_start(policy: &'a Retry<E>, callable: Callable) -> Self {
+    pub(crate) fn waiting_to_start(policy: &'a Retry<E>, names: Names) -> Self {
         Self {
             policy,
             origin: Origin::here(),
             number: 1,
             waited: 0,
             resumed: Resumed::default(),
-            callable,
+            names,
             stop_reason: None,
             succeeded: false,
         }
@@ -67,10 +67,9 @@ impl<'a, E> Attempts<'a, E> {
     }
 
     fn standing(&self) -> Standing<'_> {
-        Standing {
-            resumed: Some(&self.resumed),
-            ..Standing::new(&self.origin, self.number, self.waited, self.callable)
-        }
+        let plan = &self.policy.plan;
+        Standing::new(plan, &self.origin, self.number, self.waited, self.names)
+            .resumed(&self.resumed)
     }
 }
 
@@ -196,8 +195,11 @@ impl<E: Debug> Attempts<'_, E> {
     /// assert_eq!(attempts.decide(&"down"), Err(StopReason::AttemptsExhausted));
     /// ```
     pub fn decide(&mut self, error: &E) -> Result<Duration, StopReason> {
-        let (wait, token) = self.judge(error)?;
-        self.advance(wait, token);
+        let Some(next) = self.judge(error) else {
+            return Err(self.stop_reason.unwrap_or(StopReason::NotRetryable));
+        };
+        let wait = next.wait;
+        self.advance(next);
         Ok(wait)
     }
 
@@ -219,13 +221,13 @@ impl<E: Debug> Attempts<'_, E> {
     /// assert_eq!(attempts.again("second"), Err("second"));
     /// ```
     pub fn again(&mut self, error: E) -> Result<(), E> {
-        let Ok((wait, token)) = self.judge(&error) else {
+        let Some(next) = self.judge(&error) else {
             return Err(error);
         };
         // The error is not held while waiting.
         drop(error);
-        self.policy.plan.timer.sleep_blocking(wait);
-        self.advance(wait, token);
+        self.policy.plan.timer.sleep_blocking(next.wait);
+        self.advance(next);
         Ok(())
     }
 
@@ -249,13 +251,13 @@ impl<E: Debug> Attempts<'_, E> {
     /// # });
     /// ```
     pub async fn again_async(&mut self, error: E) -> Result<(), E> {
-        let Ok((wait, token)) = self.judge(&error) else {
+        let Some(next) = self.judge(&error) else {
             return Err(error);
         };
         // The error is not held while waiting.
         drop(error);
-        self.policy.plan.timer.sleep(wait).await;
-        self.advance(wait, token);
+        self.policy.plan.timer.sleep(next.wait).await;
+        self.advance(next);
         Ok(())
     }
 
@@ -274,21 +276,38 @@ impl<E: Debug> Attempts<'_, E> {
         value
     }
 
-    fn judge(&mut self, error: &E) -> Result<(Duration, Option<Token>), StopReason> {
-        let mut token = None;
-        let judged =
-            put::<Result<(), E>, ByError<E>>(self.policy, &self.standing(), error, &mut token);
-        self.stop_reason = judged.err();
-        judged.map(|wait| (wait, token))
+    fn judge(&mut self, error: &E) -> Option<Next> {
+        let mut standing = self.standing();
+        let wait = judge(self.policy, &mut standing, error);
+        let Standing {
+            number,
+            waited,
+            token,
+            stop_reason,
+            ..
+        } = standing;
+        self.stop_reason = stop_reason;
+        wait.map(|wait| Next {
+            wait,
+            number,
+            waited,
+            token,
+        })
     }
 
     /// The next attempt is under way.
-    fn advance(&mut self, wait: Duration, mut token: Option<Token>) {
-        let mut standing = self.standing();
-        standing.advance(wait);
-        (self.number, self.waited) = (standing.number, standing.waited);
-        Token::spend(&mut token);
+    fn advance(&mut self, mut next: Next) {
+        (self.number, self.waited) = (next.number, next.waited);
+        Token::spend(&mut next.token);
     }
+}
+
+/// A retry that was decided on, but has not begun.
+struct Next {
+    wait: Duration,
+    number: u32,
+    waited: u64,
+    token: Option<Token>,
 }
 
 impl<E> Debug for Attempts<'_, E> {
@@ -347,7 +366,13 @@ impl<E: Debug> Retry<E> {
     /// ```
     #[track_caller]
     pub fn resume(&self, attempts_made: u32, elapsed: Duration) -> Attempts<'_, E> {
-        let mut attempts = Attempts::waiting_to_start(self, Callable::Place(Location::caller()));
+        let mut attempts = Attempts::waiting_to_start(
+            self,
+            Names {
+                types: || ("", std::any::type_name::<E>()),
+                place: Some(Location::caller()),
+            },
+        );
         attempts.start_clock();
         attempts.number = attempts_made.saturating_add(1);
         attempts.resumed.before = elapsed;

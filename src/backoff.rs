@@ -16,14 +16,39 @@ pub(crate) const fn nanos(duration: Duration) -> u64 {
         .saturating_add(duration.subsec_nanos() as u64)
 }
 
+/// A wait, in both its forms, so that neither has to be made of the other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wait {
+    pub(crate) duration: Duration,
+    pub(crate) nanos: u64,
+}
+
+impl Wait {
+    pub(crate) const ZERO: Self = Self {
+        duration: Duration::ZERO,
+        nanos: 0,
+    };
+}
+
+impl From<Duration> for Wait {
+    fn from(duration: Duration) -> Self {
+        Self {
+            duration,
+            nanos: nanos(duration),
+        }
+    }
+}
+
 /// The waits of one policy, in nanoseconds and ready to use.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Backoff {
     initial: u64,
     base: f64,
-    /// How often `initial` can be doubled, where doubling is all there is to it: no other base, no schedule of the
-    /// user's own, no full jitter. Known beforehand, this is one look for each wait instead of five.
-    doublings: Option<u32>,
+    /// Whether doubling `initial` is all there is to growing: no other base, no schedule of the user's own, no full
+    /// jitter. Known beforehand, this is one look for each wait instead of five.
+    doubles: bool,
+    /// How often `initial` can be doubled.
+    doublings: u32,
     own: Option<fn(u32) -> Duration>,
     /// Where growing ends. The room for the jitter is kept free above it, so that it never vanishes at the maximum.
     cap: u64,
@@ -47,11 +72,8 @@ impl Backoff {
         Self {
             initial,
             base: settings.wait_exp_base,
-            doublings: if doubles && initial > 0 {
-                Some(initial.leading_zeros())
-            } else {
-                None
-            },
+            doubles: doubles && initial > 0,
+            doublings: initial.leading_zeros(),
             own,
             cap: if settings.full_jitter {
                 max
@@ -63,19 +85,30 @@ impl Backoff {
         }
     }
 
+    #[inline]
+    pub(crate) const fn doubles(&self) -> bool {
+        self.doubles
+    }
+
     /// The shortest wait after failed attempt `number`, and the width of the random part on top of it.
     #[inline]
     fn spread(&self, number: u32) -> (u64, u64) {
-        let Some(doublings) = self.doublings else {
-            return self.spread_otherwise(number);
-        };
-        let times = number.saturating_sub(1);
-        let grown = if times <= doublings {
+        if self.doubles {
+            (self.doubled(number), self.jitter)
+        } else {
+            self.spread_otherwise(number)
+        }
+    }
+
+    #[inline]
+    fn doubled(&self, number: u32) -> u64 {
+        let times = number.wrapping_sub(1);
+        let grown = if times <= self.doublings {
             self.initial.wrapping_shl(times)
         } else {
             u64::MAX
         };
-        (grown.min(self.cap), self.jitter)
+        grown.min(self.cap)
     }
 
     #[cold]
@@ -115,24 +148,34 @@ impl Backoff {
         (shortest, shortest.saturating_add(width))
     }
 
-    /// The wait after failed attempt `number`, for a `random` number uniform over all of `u64`.
+    /// The wait after failed attempt `number`, for a `random` number uniform over all of `u64`. `DOUBLES`: known to be
+    /// a policy that [`doubles`](Self::doubles).
     #[inline]
-    pub(crate) fn wait(&self, number: u32, random: u64) -> Duration {
-        let (shortest, width) = self.spread(number);
-        Duration::from_nanos(shortest.saturating_add(scale(random, width)))
+    pub(crate) fn wait<const DOUBLES: bool>(&self, number: u32, random: u64) -> Wait {
+        let (shortest, width) = if DOUBLES {
+            (self.doubled(number), self.jitter)
+        } else {
+            self.spread(number)
+        };
+        let nanos = shortest.saturating_add(scale(random, width));
+        Wait {
+            duration: Duration::from_nanos(nanos),
+            nanos,
+        }
     }
 
     /// The wait for a hint of the other side: never shorter, spread by the jitter, not cut by the cap.
-    pub(crate) fn hinted(&self, hint: Duration, random: u64) -> Duration {
+    #[cold]
+    pub(crate) fn hinted(&self, hint: Duration, random: u64) -> Wait {
         hint.saturating_add(Duration::from_nanos(scale(random, self.jitter)))
+            .into()
     }
 }
 
-/// Maps a uniform `random` to a uniform number in `[0, width]` by one widening multiplication. (A width of `u64::MAX` is
-/// taken for one less.)
+/// Maps a uniform `random` to a uniform number in `[0, width]` by one widening multiplication.
 #[inline]
 fn scale(random: u64, width: u64) -> u64 {
-    let values = u128::from(width.saturating_add(1));
+    let values = u128::from(width).wrapping_add(1);
     #[allow(
         clippy::cast_possible_truncation,
         reason = "random < 2^64, so the quotient is below `values`"
@@ -263,11 +306,10 @@ mod tests {
 
     #[test]
     fn scale_reaches_both_ends_and_nothing_beyond() {
-        for width in [0, 1, 2, 999_999_999, u64::MAX - 1] {
+        for width in [0, 1, 2, 999_999_999, u64::MAX - 1, u64::MAX] {
             assert_eq!(scale(0, width), 0);
             assert_eq!(scale(u64::MAX, width), width);
         }
-        assert_eq!(scale(u64::MAX, u64::MAX), u64::MAX - 1);
         assert_eq!(scale(1 << 63, 9), 5);
     }
 

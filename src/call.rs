@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::budget::Token;
 use crate::decision::StopReason;
 use crate::depth::deeper;
-use crate::instrument::Callable;
+use crate::instrument::{Names, Types};
 use crate::judge::{ByError, ByOutcome, Reading, examine};
 use crate::retry::Retry;
 use crate::scope::any_unusual;
@@ -42,15 +42,6 @@ pub struct Report<T, E> {
     pub stop_reason: Option<StopReason>,
 }
 
-/// How a blocking call ended.
-struct Ended<O> {
-    outcome: O,
-    origin: Origin,
-    number: u32,
-    waited: u64,
-    stop_reason: Option<StopReason>,
-}
-
 /// Runs an operation under a policy.
 #[inline]
 fn drive<O, R: Reading<O>, F: FnMut() -> O>(policy: &Retry<R::On>, operation: F) -> O {
@@ -63,7 +54,7 @@ fn drive<O, R: Reading<O>, F: FnMut() -> O>(policy: &Retry<R::On>, operation: F)
 #[inline]
 fn drive_as<O, R: Reading<O>, N>(policy: &Retry<R::On>, mut operation: impl FnMut() -> O) -> O {
     if any_unusual() {
-        return drive_slowly::<O, R, N>(policy, None, None, operation);
+        return drive_slowly::<O, R>(None, policy, None, &mut operation, types_of::<O, R, N>);
     }
     let started = policy.plan.needs_clock().then(|| policy.plan.timer.now());
     let outcome = deeper(&mut operation);
@@ -73,86 +64,78 @@ fn drive_as<O, R: Reading<O>, N>(policy: &Retry<R::On>, mut operation: impl FnMu
         }
         return outcome;
     }
-    drive_slowly::<O, R, N>(policy, started, Some(outcome), operation)
+    drive_slowly::<O, R>(
+        Some(outcome),
+        policy,
+        started,
+        &mut operation,
+        types_of::<O, R, N>,
+    )
 }
 
 /// [`drive_as`] once it is no first-try success, or never was going to be simple.
+///
+/// It is compiled once for all operations with the same outcome, not for each: so `operation` is dynamic.
 #[cold]
 #[inline(never)]
-fn drive_slowly<O, R: Reading<O>, N>(
+fn drive_slowly<O, R: Reading<O>>(
+    first: Option<O>,
     policy: &Retry<R::On>,
     started: Option<Instant>,
-    first: Option<O>,
-    operation: impl FnMut() -> O,
+    operation: &mut dyn FnMut() -> O,
+    types: Types,
 ) -> O {
     let mut origin = started.map_or(Origin::Plain, Origin::Started);
-    if first.is_none() {
+    let first = first.unwrap_or_else(|| {
         origin = Origin::here();
         origin.start(&policy.plan, false);
-    }
-    go_on::<O, R, N>(policy, origin, first, operation).outcome
+        deeper(&mut *operation)
+    });
+    let mut standing = Standing::new(&policy.plan, &origin, 1, 0, Names::new(types));
+    go_on::<O, R>(policy, &mut standing, first, operation)
 }
 
-/// The loop, from the outcome of the first attempt on, if there is one already.
+/// The loop, from the outcome of the first attempt on.
 #[inline]
-fn go_on<O, R: Reading<O>, N>(
+fn go_on<O, R: Reading<O>>(
     policy: &Retry<R::On>,
-    origin: Origin,
-    first: Option<O>,
-    mut operation: impl FnMut() -> O,
-) -> Ended<O> {
-    let mut standing = Standing::new(&origin, 1, 0, callable_of::<N>());
-    let mut token = None;
-    let mut outcome = first.unwrap_or_else(|| deeper(&mut operation));
-    let ended = loop {
-        match examine::<O, R>(policy, &standing, &outcome, &mut token) {
-            Ok(Some(wait)) => {
-                // The error is not held while waiting.
-                drop(outcome);
-                policy.plan.timer.sleep_blocking(wait);
-                Token::spend(&mut token);
-                standing.advance(wait);
-                outcome = deeper(&mut operation);
-            }
-            ended => break ended,
-        }
-    };
-    let Standing { number, waited, .. } = standing;
-    Ended {
-        outcome,
-        origin,
-        number,
-        waited,
-        stop_reason: ended.err(),
+    standing: &mut Standing<'_>,
+    mut outcome: O,
+    operation: &mut dyn FnMut() -> O,
+) -> O {
+    while let Some(wait) = examine::<O, R>(policy, standing, &outcome) {
+        // The error is not held while waiting.
+        drop(outcome);
+        policy.plan.timer.sleep_blocking(wait);
+        Token::spend(&mut standing.token);
+        outcome = deeper(&mut *operation);
     }
+    outcome
 }
 
 /// The loop with a report; its time is always measured.
 fn report<T, E: Debug, F: FnMut() -> Result<T, E>>(
     policy: &Retry<E>,
-    operation: F,
+    mut operation: F,
 ) -> Report<T, E> {
     let mut origin = Origin::here();
     origin.start(&policy.plan, true);
-    let ended = go_on::<_, ByError<E>, F>(policy, origin, None, operation);
-    let standing = Standing::new(
-        &ended.origin,
-        ended.number,
-        ended.waited,
-        callable_of::<F>(),
-    );
+    let types = types_of::<Result<T, E>, ByError<E>, F>;
+    let mut standing = Standing::new(&policy.plan, &origin, 1, 0, Names::new(types));
+    let first = deeper(&mut operation);
+    let result = go_on::<_, ByError<E>>(policy, &mut standing, first, &mut operation);
     Report {
-        attempts: ended.number,
-        waited: Duration::from_nanos(ended.waited),
+        result,
+        attempts: standing.number,
+        waited: Duration::from_nanos(standing.waited),
         elapsed: standing.elapsed(&policy.plan),
-        stop_reason: ended.stop_reason,
-        result: ended.outcome,
+        stop_reason: standing.stop_reason,
     }
 }
 
-/// The name of an operation for telemetry.
-pub(crate) fn callable_of<N>() -> Callable {
-    Callable::Type(std::any::type_name::<N>())
+/// The type names of the operation `N` and of its error.
+pub(crate) fn types_of<O, R: Reading<O>, N>() -> (&'static str, &'static str) {
+    (std::any::type_name::<N>(), R::error_type())
 }
 
 impl<E: Debug> Retry<E> {

@@ -13,10 +13,10 @@ use pin_project_lite::pin_project;
 
 use crate::attempts::Attempts;
 use crate::budget::Token;
-use crate::call::{Report, callable_of};
+use crate::call::{self, Report};
 use crate::decision::StopReason;
 use crate::depth::{Deeper, deeper};
-use crate::instrument::Callable;
+use crate::instrument::Names;
 use crate::judge::{ByError, ByOutcome, Reading, examine};
 use crate::operation::{Attempting, Cut, Operation, Wrapped};
 use crate::retry::Retry;
@@ -63,6 +63,7 @@ pin_project! {
     struct Wait {
         #[pin]
         sleep: Sleep,
+        // One of a budget, for the attempt that comes next.
         token: Option<Token>,
     }
 
@@ -70,7 +71,34 @@ pin_project! {
         // Cold, because most futures end without having waited, and are dropped all the same.
         #[cold]
         fn drop(this: Pin<&mut Self>) {
-            drop(this.project().token.take());
+            let token = this.project().token;
+            if token.is_some() {
+                give_back(token);
+            }
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn give_back(token: &mut Option<Token>) {
+    *token = None;
+}
+
+impl<Fut> State<Fut> {
+    #[inline]
+    fn succeeded_at_once() -> Self {
+        Self::Done {
+            attempts: 1,
+            stop_reason: None,
+        }
+    }
+
+    /// Keeps a token while waiting. Apart, because it is large and most policies have no budget.
+    #[cold]
+    fn keep(self: Pin<&mut Self>, token: Option<Token>) {
+        if let StateProject::Waiting { wait, .. } = self.project() {
+            *wait.project().token = token;
         }
     }
 }
@@ -105,8 +133,14 @@ where
             if let StateProject::New = this.state.as_mut().project() {
                 this.origin.start(&this.policy.plan, measured);
                 let left = || {
-                    Standing::new(this.origin, 1, 0, Callable::Type(O::type_name()))
-                        .left(&this.policy.plan)
+                    Standing::new(
+                        &this.policy.plan,
+                        this.origin,
+                        1,
+                        0,
+                        Names::new(types_of::<O, R>),
+                    )
+                    .left(&this.policy.plan)
                 };
                 let attempt = this.operation.attempt(this.policy.plan.timer, left);
                 // Unlike `set` this finds out in place that there is nothing to drop.
@@ -122,13 +156,23 @@ where
             return self.go_on(cx, None);
         };
         let outcome = this.operation.outcome(ready!(polled));
-        if R::failure(this.policy, &outcome).is_some() || this.policy.plan.has_budget() {
+        if R::failure(this.policy, &outcome).is_some() {
             return self.go_on(cx, Some(outcome));
         }
-        this.state.project_replace(State::Done {
-            attempts: 1,
-            stop_reason: None,
-        });
+        if this.policy.plan.has_budget() {
+            return self.succeed_with_budget(outcome);
+        }
+        this.state.project_replace(State::succeeded_at_once());
+        Poll::Ready(outcome)
+    }
+
+    /// The end of a first-try success that fills a budget.
+    #[cold]
+    #[inline(never)]
+    fn succeed_with_budget(self: Pin<&mut Self>, outcome: O::Outcome) -> Poll<O::Outcome> {
+        let mut this = self.project();
+        this.origin.first_try_succeeded(&this.policy.plan);
+        this.state.set(State::succeeded_at_once());
         Poll::Ready(outcome)
     }
 
@@ -149,25 +193,32 @@ where
                         Some(outcome) => outcome,
                         None => this.operation.outcome(ready!(deeper(|| attempt.poll(cx)))),
                     };
-                    let (attempts, callable) = (*number, Callable::Type(O::type_name()));
-                    let mut standing = Standing::new(this.origin, attempts, *this.waited, callable);
-                    let mut token = None;
-                    let examined = examine::<_, R>(this.policy, &standing, &outcome, &mut token);
-                    let Ok(Some(wait)) = examined else {
+                    let attempts = *number;
+                    let mut standing = Standing::new(
+                        plan,
+                        this.origin,
+                        attempts,
+                        *this.waited,
+                        Names::new(types_of::<O, R>),
+                    );
+                    let Some(wait) = examine_apart::<_, R>(this.policy, &mut standing, &outcome)
+                    else {
                         this.state.set(State::Done {
                             attempts,
-                            stop_reason: examined.err(),
+                            stop_reason: standing.stop_reason,
                         });
                         return Poll::Ready(outcome);
                     };
                     // The error is not held while waiting.
                     drop(outcome);
-                    standing.advance(wait);
                     *this.waited = standing.waited;
-                    let number = standing.number;
+                    let (number, token) = (standing.number, standing.token);
                     let sleep = plan.timer.sleep(wait);
-                    let wait = Wait { sleep, token };
+                    let wait = Wait { sleep, token: None };
                     this.state.set(State::Waiting { wait, number });
+                    if token.is_some() {
+                        this.state.as_mut().keep(token);
+                    }
                 }
                 StateProject::Waiting { wait, number } => {
                     let (wait, number) = (wait.project(), *number);
@@ -175,10 +226,11 @@ where
                     Token::spend(wait.token);
                     let left = || {
                         Standing::new(
+                            plan,
                             this.origin,
                             number,
                             *this.waited,
-                            Callable::Type(O::type_name()),
+                            Names::new(types_of::<O, R>),
                         )
                         .left(plan)
                     };
@@ -192,6 +244,21 @@ where
             }
         }
     }
+}
+
+/// [`examine`], compiled once for all calls with the same outcome, not for each.
+#[inline(never)]
+fn examine_apart<O, R: Reading<O>>(
+    policy: &Retry<R::On>,
+    standing: &mut Standing<'_>,
+    outcome: &O,
+) -> Option<Duration> {
+    examine::<O, R>(policy, standing, outcome)
+}
+
+/// The type names of the operation and of its error.
+fn types_of<O: Operation, R: Reading<O::Outcome>>() -> (&'static str, &'static str) {
+    (O::type_name(), R::error_type())
 }
 
 impl<P, O, R> Future for RetryFuture<P, O, R>
@@ -257,8 +324,13 @@ where
         else {
             unreachable!("the call has just ended")
         };
-        let callable = Callable::Type(O::type_name());
-        let standing = Standing::new(call.origin, *attempts, *call.waited, callable);
+        let standing = Standing::new(
+            &call.policy.plan,
+            call.origin,
+            *attempts,
+            *call.waited,
+            Names::new(types_of::<O, R>),
+        );
         Poll::Ready(Report {
             result,
             attempts: *attempts,
@@ -431,7 +503,10 @@ impl<E: Debug> Retry<E> {
     where
         F: AsyncFnMut(&mut C) -> Result<T, E>,
     {
-        let mut attempts = Attempts::waiting_to_start(self, callable_of::<F>());
+        let mut attempts = Attempts::waiting_to_start(
+            self,
+            Names::new(call::types_of::<Result<T, E>, ByError<E>, F>),
+        );
         async move {
             attempts.start_clock();
             loop {

@@ -1,83 +1,82 @@
 //! The judge: the one place that decides whether a failed attempt is retried and after how long.
 //!
-//! It neither sleeps nor reads a clock. Every driver makes its attempts, hands what happened to this file, and sleeps
-//! as it is told.
+//! It never sleeps. Every driver makes its attempts, hands what happened to this file, and sleeps as it is told.
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
+use crate::backoff::Wait;
 use crate::budget::Token;
 use crate::decision::{Decision, StopReason};
-use crate::depth::depth;
-use crate::instrument::{self, Cause};
+use crate::instrument;
 use crate::retry::{Plan, Retry};
 use crate::standing::Standing;
 use crate::switch::Mode;
 
-/// A failed attempt, as the judge sees it.
-#[derive(Clone, Copy)]
-pub(crate) struct Failure<'a> {
-    /// What the predicate said.
-    decision: Decision,
-    error: &'a dyn Debug,
-    error_type: &'static str,
-    /// The time now, where the call has a clock.
-    now: Option<Instant>,
-}
-
-/// Decides on a failed attempt: how long to wait before the next, or why there is none. The `token` of a budget is the
-/// driver's to spend when the next attempt starts.
-fn judge(
-    plan: &Plan,
-    standing: &Standing<'_>,
-    failure: &Failure<'_>,
-    token: &mut Option<Token>,
-) -> Result<Duration, StopReason> {
-    if plan.is_plain() && standing.is_plain() {
-        rules::<true>(plan, standing, failure, token)
+/// Decides on a failed attempt: how long to wait before the next, or `None` where there is to be none.
+///
+/// The decision is booked. After a wait `standing` is that of the next attempt, and has the token of a budget, which the
+/// driver is to spend when that attempt starts; otherwise it has the reason.
+///
+/// The most usual case, a plain retry, is a part of the caller.
+#[inline]
+pub(crate) fn judge<E: Debug>(
+    policy: &Retry<E>,
+    standing: &mut Standing<'_>,
+    error: &E,
+) -> Option<Duration> {
+    let plan = &policy.plan;
+    // Nobody is asked in vain: an inactive call makes no other attempt anyway.
+    if policy.has_predicate() && standing.mode() != Mode::Inactive {
+        let decision = policy.ask(error);
+        if decision != Decision::Retry {
+            return judge_otherwise(plan, standing, &decision, error);
+        }
+    }
+    if standing.plain {
+        rules::<true>(plan, standing, &Decision::Retry, error)
     } else {
-        judge_with_extras(plan, standing, failure, token)
+        judge_otherwise(plan, standing, &Decision::Retry, error)
     }
 }
 
-#[cold]
-fn judge_with_extras(
+/// [`judge`], where there is more to the policy, the call or the decision.
+#[inline(never)]
+fn judge_otherwise(
     plan: &Plan,
-    standing: &Standing<'_>,
-    failure: &Failure<'_>,
-    token: &mut Option<Token>,
-) -> Result<Duration, StopReason> {
-    rules::<false>(plan, standing, failure, token)
+    standing: &mut Standing<'_>,
+    decision: &Decision,
+    error: &dyn Debug,
+) -> Option<Duration> {
+    rules::<false>(plan, standing, decision, error)
 }
 
-/// Every rule there is, in their order. `PLAIN`: a policy with plain numbers alone and a call in no scope, so that the
-/// compiler can leave out what can't apply to it.
+/// Every rule there is, in their order. `PLAIN`: the policy is plain and the call was made in no scope, so that the
+/// compiler can leave out what can't apply to them.
 #[allow(
     clippy::inline_always,
-    reason = "one source for the two cases; each is compiled once, in `judge`"
+    reason = "one source for two cases: a part of the loop, and `judge_otherwise`"
 )]
 #[inline(always)]
 fn rules<const PLAIN: bool>(
     plan: &Plan,
-    standing: &Standing<'_>,
-    failure: &Failure<'_>,
-    token: &mut Option<Token>,
-) -> Result<Duration, StopReason> {
+    standing: &mut Standing<'_>,
+    decision: &Decision,
+    error: &dyn Debug,
+) -> Option<Duration> {
     // 1. The switch: an inactive call is a plain one, and silent.
-    let mode = if PLAIN {
-        Mode::Normal
-    } else {
-        standing.origin.mode()
-    };
+    let mode = if PLAIN { Mode::Normal } else { standing.mode() };
     if mode == Mode::Inactive {
-        return Err(StopReason::Inactive);
+        return standing.stop(StopReason::Inactive);
     }
 
     // 2. The decision. It was asked for on the last attempt too, so that the predicate sees every failure once.
-    if failure.decision == Decision::Stop {
-        return Err(StopReason::NotRetryable);
+    if *decision == Decision::Stop {
+        return standing.stop(StopReason::NotRetryable);
     }
+    let now = standing.now(plan);
+    let gave_up = |standing, reason| gave_up(plan, standing, now, error, reason);
 
     // 3. Attempts.
     let limit = if PLAIN {
@@ -86,12 +85,7 @@ fn rules<const PLAIN: bool>(
         standing.limit(plan)
     };
     if limit.is_some_and(|limit| standing.number >= limit) {
-        return Err(gave_up(
-            plan,
-            standing,
-            failure,
-            StopReason::AttemptsExhausted,
-        ));
+        return gave_up(standing, StopReason::AttemptsExhausted);
     }
 
     // 4. The wait.
@@ -102,81 +96,77 @@ fn rules<const PLAIN: bool>(
             random(plan, standing)
         }
     };
-    let wait = match (mode, failure.decision) {
-        (Mode::Testing(_) | Mode::Inactive, _) | (_, Decision::Stop) => Duration::ZERO,
-        (Mode::Normal, Decision::Retry) => plan.backoff.wait(standing.number, random()),
+    let wait = match (mode, *decision) {
+        (Mode::Testing(_) | Mode::Inactive, _) | (_, Decision::Stop) => Wait::ZERO,
+        (Mode::Normal, Decision::Retry) => plan.backoff.wait::<PLAIN>(standing.number, random()),
         (Mode::Normal, Decision::RetryAfter(hint)) => plan.backoff.hinted(hint, random()),
-        (Mode::Normal, Decision::RetryIn(wait)) => wait,
+        (Mode::Normal, Decision::RetryIn(wait)) => wait.into(),
     };
 
     // 5. The deadline: a retry must begin before it.
     if let (Mode::Normal, Some(timeout)) = (mode, plan.settings.timeout) {
-        if standing.elapsed_at(failure.now).saturating_add(wait) >= timeout {
-            return Err(gave_up(plan, standing, failure, StopReason::TimedOut));
+        if standing.too_late(now, wait.duration, timeout) {
+            return gave_up(standing, StopReason::TimedOut);
         }
     }
 
     // 6. The budget, only asked when all else allows.
-    if !PLAIN && mode == Mode::Normal && plan.has_budget() {
-        let budget = plan.budget_handle().zip(failure.now);
-        let first = standing.number == 1;
-        *token = budget.and_then(|(budget, now)| Token::take(budget, now, first));
-        if token.is_none() {
-            return Err(gave_up(
-                plan,
-                standing,
-                failure,
-                StopReason::BudgetExhausted,
-            ));
-        }
+    if plan.has_budget() && mode == Mode::Normal && !take_token(plan, standing, now) {
+        return gave_up(standing, StopReason::BudgetExhausted);
     }
 
     // 7. Telemetry, before the wait.
     let own = if PLAIN { None } else { plan.on_retry() };
-    if own.is_some() || instrument::listening(standing.origin.hooks(), true) {
-        retry_scheduled(plan, standing, failure, wait);
+    let scoped = if PLAIN { None } else { standing.origin.hooks() };
+    if own.is_some() || instrument::listening(scoped, true) {
+        retry_scheduled(plan, standing, now, error, wait.duration);
     }
-    Ok(wait)
+    standing.advance(wait);
+    Some(wait.duration)
+}
+
+/// Takes a token of the policy's budget; false when there is none.
+#[inline(never)]
+fn take_token(plan: &Plan, standing: &mut Standing<'_>, now: Option<Instant>) -> bool {
+    let budget = plan.budget_handle().zip(now);
+    let first = standing.number == 1;
+    standing.token = budget.and_then(|(budget, now)| Token::take(budget, now, first));
+    standing.token.is_some()
 }
 
 #[cold]
-fn retry_scheduled(plan: &Plan, standing: &Standing<'_>, failure: &Failure<'_>, wait: Duration) {
-    let event = standing.event(plan, failure.now);
-    instrument::retry_scheduled(event, wait, failure.cause(), plan.on_retry());
-}
-
-#[cold]
-fn gave_up(
+#[inline(never)]
+fn retry_scheduled(
     plan: &Plan,
     standing: &Standing<'_>,
-    failure: &Failure<'_>,
-    reason: StopReason,
-) -> StopReason {
-    if instrument::listening(standing.origin.hooks(), true) {
-        instrument::gave_up(standing.event(plan, failure.now), reason, failure.cause());
-    }
-    reason
+    now: Option<Instant>,
+    error: &dyn Debug,
+    wait: Duration,
+) {
+    let (event, cause) = (standing.event(plan, now), standing.cause(error));
+    instrument::retry_scheduled(&event, wait, cause, plan.on_retry());
 }
 
-impl<'a> Failure<'a> {
-    fn cause(&self) -> Cause<'a> {
-        Cause {
-            error: self.error,
-            error_type: self.error_type,
-            depth: depth(),
-        }
+#[cold]
+#[inline(never)]
+fn gave_up(
+    plan: &Plan,
+    standing: &mut Standing<'_>,
+    now: Option<Instant>,
+    error: &dyn Debug,
+    reason: StopReason,
+) -> Option<Duration> {
+    if instrument::listening(standing.origin.hooks(), true) {
+        instrument::gave_up(&standing.event(plan, now), reason, standing.cause(error));
     }
+    standing.stop(reason)
 }
 
 /// A random number for the wait after this attempt: drawn now, or by seed and number, so that a resumed call goes on
 /// in its sequence.
 #[inline]
 fn random(plan: &Plan, standing: &Standing<'_>) -> u64 {
-    match standing
-        .resumed
-        .and_then(|resumed| resumed.seed)
-        .or(plan.seed)
-    {
+    match standing.seed().or(plan.seed) {
         None => fastrand::u64(..),
         Some(seed) => seeded(seed, standing.number),
     }
@@ -252,56 +242,21 @@ impl<T: Debug, E: Debug> Reading<Result<T, E>> for ByOutcome<T, E> {
     }
 }
 
-/// Puts a failure before the judge.
-#[allow(
-    clippy::inline_always,
-    reason = "a step of the cold loop, not a function to be called twice"
-)]
-#[inline(always)]
-pub(crate) fn put<O, R: Reading<O>>(
-    policy: &Retry<R::On>,
-    standing: &Standing<'_>,
-    failure: &R::On,
-    token: &mut Option<Token>,
-) -> Result<Duration, StopReason> {
-    let mut told = Failure {
-        decision: Decision::Retry,
-        error: failure,
-        error_type: R::error_type(),
-        now: None,
-    };
-    if policy.has_predicate() {
-        told.decision = match standing.origin.mode() {
-            // Nobody is asked in vain: the judge will say that the call is inactive.
-            Mode::Inactive => Decision::Stop,
-            Mode::Normal | Mode::Testing(_) => policy.ask(failure),
-        };
-    }
-    // A permanent error, or an outcome that is fine, needs no time.
-    if told.decision != Decision::Stop {
-        told.now = standing.now(&policy.plan);
-    }
-    judge(&policy.plan, standing, &told, token)
-}
-
-/// Puts an outcome before the judge: `None` where the call has ended well, and then that is noted.
-#[allow(
-    clippy::inline_always,
-    reason = "a step of the cold loop, not a function to be called twice"
-)]
-#[inline(always)]
+/// Puts an outcome before the judge: the wait before the next attempt, or `None` where the call has ended. That it ended
+/// well is noted.
+#[inline]
 pub(crate) fn examine<O, R: Reading<O>>(
     policy: &Retry<R::On>,
-    standing: &Standing<'_>,
+    standing: &mut Standing<'_>,
     outcome: &O,
-    token: &mut Option<Token>,
-) -> Result<Option<Duration>, StopReason> {
+) -> Option<Duration> {
     if let Some(failure) = R::failure(policy, outcome) {
-        match put::<O, R>(policy, standing, failure, token) {
-            Err(StopReason::NotRetryable | StopReason::Inactive) if R::is_fine(outcome) => {}
-            judged => return judged.map(Some),
+        let wait = judge(policy, standing, failure);
+        if wait.is_some() || !standing.was_let_pass() || !R::is_fine(outcome) {
+            return wait;
         }
+        standing.stop_reason = None;
     }
     standing.succeeded(&policy.plan);
-    Ok(None)
+    None
 }

@@ -1,5 +1,6 @@
 //! The policy.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::backoff::{Backoff, Schedule};
 use crate::budget::{Budget, Handle};
 use crate::decision::Decision;
-use crate::instrument::{Callable, OnRetry, RetryDetails};
+use crate::instrument::{Names, OnRetry, RetryDetails};
 use crate::settings::Settings;
 use crate::timer::Timer;
 
@@ -93,8 +94,18 @@ pub(crate) struct Plan {
     on_retry: Option<Arc<OnRetry>>,
     pub(crate) seed: Option<u64>,
     pub(crate) outermost_only: bool,
-    /// Whether there is more to the policy than numbers and a predicate: a seed, a hook, a budget, `outermost_only`.
-    extras: bool,
+    /// What follows from the rest, so that a call need not look at all of it.
+    traits: Traits,
+}
+
+#[derive(Clone, Copy)]
+struct Traits {
+    /// Nothing but what most policies have: limits, waits that double, a predicate, a budget.
+    plain: bool,
+    /// A budget, of whichever kind.
+    budget: bool,
+    /// A use for the time.
+    clock: bool,
 }
 
 impl Plan {
@@ -103,17 +114,28 @@ impl Plan {
     const fn set(&mut self, settings: Settings) {
         self.settings = settings.checked();
         self.backoff = Backoff::new(&self.settings, self.waits);
+        self.settle();
+    }
+
+    /// To be called after each change.
+    const fn settle(&mut self) {
+        let budget = self.budget.is_some() || self.shared_budget.is_some();
+        let extras = self.seed.is_some() || self.on_retry.is_some() || self.outermost_only;
+        self.traits = Traits {
+            plain: self.backoff.doubles() && !extras,
+            budget,
+            clock: budget || self.settings.timeout.is_some(),
+        };
     }
 
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
-        !self.extras
+        self.traits.plain
     }
 
     #[inline]
     pub(crate) fn has_budget(&self) -> bool {
-        // Not `||`: one branch is cheaper than two.
-        self.budget.is_some() | self.shared_budget.is_some()
+        self.traits.budget
     }
 
     pub(crate) fn budget(&self) -> Option<&Budget> {
@@ -140,11 +162,13 @@ impl Plan {
     /// Whether a call has any use for the time.
     #[inline]
     pub(crate) fn needs_clock(&self) -> bool {
-        self.settings.timeout.is_some() || self.has_budget()
+        self.traits.clock
     }
 
-    pub(crate) fn callable(&self, otherwise: Callable) -> Callable {
-        self.name.map_or(otherwise, Callable::Named)
+    /// What telemetry calls a call under this policy.
+    pub(crate) fn callable(&self, otherwise: Names) -> Cow<'static, str> {
+        self.name
+            .map_or_else(|| otherwise.callable(), Cow::Borrowed)
     }
 
     pub(crate) fn on_retry(&self) -> Option<&OnRetry> {
@@ -156,12 +180,14 @@ impl Plan {
     pub(crate) fn rebudget(&mut self, budget: &Arc<Budget>) {
         self.budget = None;
         self.shared_budget = Some(Arc::clone(budget));
+        self.settle();
     }
 
     /// For a simulation: without the policy's own hook.
     #[cfg(feature = "fleet")]
     pub(crate) fn mute(&mut self) {
         self.on_retry = None;
+        self.settle();
     }
 }
 
@@ -193,7 +219,11 @@ impl Retry<()> {
                 on_retry: None,
                 seed: None,
                 outermost_only: false,
-                extras: false,
+                traits: Traits {
+                    plain: true,
+                    budget: false,
+                    clock: Settings::DEFAULT.timeout.is_some(),
+                },
             },
             predicate_fn: None,
             predicate: None,
@@ -534,7 +564,7 @@ impl<E> Retry<E> {
     #[must_use]
     pub const fn budget(mut self, budget: &'static Budget) -> Self {
         self.plan.budget = Some(budget);
-        self.plan.extras = true;
+        self.plan.settle();
         self
     }
 
@@ -555,7 +585,7 @@ impl<E> Retry<E> {
     pub fn shared_budget(mut self, budget: Arc<Budget>) -> Self {
         self.plan.budget = None;
         self.plan.shared_budget = Some(budget);
-        self.plan.extras = true;
+        self.plan.settle();
         self
     }
 
@@ -640,7 +670,7 @@ impl<E> Retry<E> {
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
         self.plan.seed = Some(seed);
-        self.plan.extras = true;
+        self.plan.settle();
         self
     }
 
@@ -667,7 +697,7 @@ impl<E> Retry<E> {
     #[must_use]
     pub fn on_retry(mut self, hook: impl Fn(&RetryDetails<'_>) + Send + Sync + 'static) -> Self {
         self.plan.on_retry = Some(Arc::new(hook));
-        self.plan.extras = true;
+        self.plan.settle();
         self
     }
 
@@ -695,7 +725,7 @@ impl<E> Retry<E> {
     #[must_use]
     pub const fn outermost_only(mut self) -> Self {
         self.plan.outermost_only = true;
-        self.plan.extras = true;
+        self.plan.settle();
         self
     }
 
@@ -719,11 +749,11 @@ impl<E> Retry<E> {
     /// Whether there is any predicate.
     #[inline]
     pub(crate) fn has_predicate(&self) -> bool {
-        self.predicate_fn.is_some() || self.predicate.is_some()
+        self.predicate_fn.is_some() | self.predicate.is_some()
     }
 
     /// What the predicate says; without one, every failure is retried.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn ask(&self, error: &E) -> Decision {
         match (self.predicate_fn, &self.predicate) {
             (Some(predicate), _) => predicate(error),

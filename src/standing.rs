@@ -3,9 +3,11 @@
 use std::fmt::{self, Debug};
 use std::time::{Duration, Instant};
 
-use crate::backoff::nanos;
+use crate::backoff::Wait;
+use crate::budget::Token;
+use crate::decision::StopReason;
 use crate::depth::depth;
-use crate::instrument::{self, Callable, Event, Hooks};
+use crate::instrument::{self, Cause, Event, Hooks, Names};
 use crate::retry::Plan;
 use crate::scope::any_unusual;
 use crate::switch::{self, Mode};
@@ -49,6 +51,11 @@ impl Drop for Unusual {
 }
 
 impl Unusual {
+    #[cold]
+    fn has_started(&self) -> bool {
+        self.started.is_some()
+    }
+
     #[cold]
     #[allow(
         clippy::unnecessary_box_returns,
@@ -97,6 +104,15 @@ impl Origin {
         }
     }
 
+    /// Credits the budget with a success at the first try. The call's start is time enough, and spares reading the
+    /// clock again.
+    #[inline(never)]
+    pub(crate) fn first_try_succeeded(&self, plan: &Plan) {
+        if self.mode() == Mode::Normal {
+            plan.credit(self.started());
+        }
+    }
+
     #[inline]
     pub(crate) fn mode(&self) -> Mode {
         match self {
@@ -124,39 +140,97 @@ pub(crate) struct Resumed {
 }
 
 /// Where a call stands: all that is known of it besides the policy.
-#[derive(Clone, Copy)]
 pub(crate) struct Standing<'a> {
     pub(crate) origin: &'a Origin,
     /// The attempt under way, from 1.
     pub(crate) number: u32,
     /// All waits so far, in nanoseconds.
     pub(crate) waited: u64,
-    pub(crate) resumed: Option<&'a Resumed>,
-    pub(crate) callable: Callable,
+    resumed: Option<&'a Resumed>,
+    /// Whether its time is measured.
+    measured: bool,
+    /// Whether the policy is plain, and the call was made in no scope and brings nothing along.
+    pub(crate) plain: bool,
+    pub(crate) names: Names,
+    /// What was taken from a budget for the attempt that comes next.
+    pub(crate) token: Option<Token>,
+    /// Why the last failure is not retried.
+    pub(crate) stop_reason: Option<StopReason>,
 }
 
 impl<'a> Standing<'a> {
-    pub(crate) fn new(origin: &'a Origin, number: u32, waited: u64, callable: Callable) -> Self {
+    #[inline]
+    pub(crate) fn new(
+        plan: &Plan,
+        origin: &'a Origin,
+        number: u32,
+        waited: u64,
+        names: Names,
+    ) -> Self {
+        let (measured, in_no_scope) = match origin {
+            Origin::Plain => (false, true),
+            Origin::Started(_) => (true, true),
+            Origin::Unusual(unusual) => (unusual.has_started(), false),
+        };
         Self {
+            measured,
+            plain: in_no_scope && plan.is_plain(),
             origin,
             number,
             waited,
             resumed: None,
-            callable,
+            names,
+            token: None,
+            stop_reason: None,
         }
+    }
+
+    pub(crate) fn resumed(mut self, resumed: &'a Resumed) -> Self {
+        self.resumed = Some(resumed);
+        self.plain = false;
+        self
+    }
+
+    #[inline]
+    pub(crate) fn mode(&self) -> Mode {
+        if self.plain {
+            Mode::Normal
+        } else {
+            self.origin.mode()
+        }
+    }
+
+    /// Its own seed, if it brings one along.
+    pub(crate) fn seed(&self) -> Option<u64> {
+        self.resumed.and_then(|resumed| resumed.seed)
     }
 
     /// Counts a wait, and the attempt after it.
     #[inline]
-    pub(crate) fn advance(&mut self, wait: Duration) {
-        self.waited = self.waited.saturating_add(nanos(wait));
+    pub(crate) fn advance(&mut self, wait: Wait) {
+        self.waited = self.waited.saturating_add(wait.nanos);
         self.number = self.number.saturating_add(1);
+    }
+
+    /// There is to be no other attempt, because of that.
+    #[inline]
+    pub(crate) fn stop(&mut self, reason: StopReason) -> Option<Duration> {
+        self.stop_reason = Some(reason);
+        None
+    }
+
+    /// Whether it stopped without a limit, so that an outcome that is fine is a success.
+    pub(crate) fn was_let_pass(&self) -> bool {
+        matches!(
+            self.stop_reason,
+            Some(StopReason::NotRetryable | StopReason::Inactive)
+        )
     }
 
     /// Reads the clock, if this call has one.
     #[inline]
     pub(crate) fn now(&self, plan: &Plan) -> Option<Instant> {
-        self.origin.started().map(|_| plan.timer.now())
+        self.measured.then(|| plan.timer.now())
     }
 
     /// The time that the call has taken until `now`; without a clock, the time waited.
@@ -169,6 +243,21 @@ impl<'a> Standing<'a> {
             Some(resumed) => resumed.before.saturating_add(here),
             None => here,
         }
+    }
+
+    /// Whether a retry after `wait` would begin at the deadline or later: whether elapsed + `wait` >= `timeout`.
+    #[inline]
+    pub(crate) fn too_late(&self, now: Option<Instant>, wait: Duration, timeout: Duration) -> bool {
+        // The other way round: a time is cheaper to move and to compare than two are to subtract.
+        let mut room = timeout.saturating_sub(wait);
+        if let Some(resumed) = self.resumed {
+            room = room.saturating_sub(resumed.before);
+        }
+        let used_up = match (self.origin.started(), now) {
+            (Some(started), Some(now)) => started.checked_add(room).is_some_and(|end| now >= end),
+            _ => Duration::from_nanos(self.waited) >= room,
+        };
+        used_up || room.is_zero()
     }
 
     pub(crate) fn elapsed(&self, plan: &Plan) -> Duration {
@@ -184,12 +273,6 @@ impl<'a> Standing<'a> {
                 .map(|timeout| timeout.saturating_sub(self.elapsed(plan))),
             Mode::Testing(_) | Mode::Inactive => None,
         }
-    }
-
-    /// Whether the call was made in no scope and brings nothing along.
-    #[inline]
-    pub(crate) fn is_plain(&self) -> bool {
-        self.resumed.is_none() && !matches!(self.origin, Origin::Unusual(_))
     }
 
     /// The most attempts that policy, switches and nesting allow.
@@ -226,12 +309,21 @@ impl<'a> Standing<'a> {
             Mode::Testing(_) | Mode::Inactive => None,
         };
         Event {
-            callable: plan.callable(self.callable),
+            callable: plan.callable(self.names),
             attempts: self.number,
             waited_so_far: Duration::from_nanos(self.waited),
             elapsed: self.elapsed_at(now),
             budget: budget.and_then(|(budget, now)| budget.gauge(now)),
             scoped: self.origin.hooks(),
+        }
+    }
+
+    /// What telemetry is told of the error.
+    pub(crate) fn cause<'e>(&self, error: &'e dyn Debug) -> Cause<'e> {
+        Cause {
+            error,
+            error_type: self.names.error_type(),
+            depth: depth(),
         }
     }
 
@@ -245,23 +337,21 @@ impl<'a> Standing<'a> {
     }
 
     #[cold]
+    #[inline(never)]
     fn note_success(&self, plan: &Plan, told: bool) {
-        let mode = self.origin.mode();
+        if self.number == 1 {
+            return self.origin.first_try_succeeded(plan);
+        }
+        let mode = self.mode();
         if mode == Mode::Inactive {
             return;
         }
-        let retried = self.number > 1;
-        // At the first try the start is time enough, and spares reading the clock again.
-        let now = if retried {
-            self.now(plan)
-        } else {
-            self.origin.started()
-        };
+        let now = self.now(plan);
         if let (Mode::Normal, Some(budget), Some(now)) = (mode, plan.budget(), now) {
-            budget.credit(now, !retried);
+            budget.credit(now, false);
         }
         if told {
-            instrument::recovered(self.event(plan, now));
+            instrument::recovered(&self.event(plan, now));
         }
     }
 }

@@ -185,6 +185,7 @@ impl Timer {
     }
 
     #[allow(clippy::disallowed_methods, reason = "this is the room for sleeping")]
+    #[inline]
     pub(crate) fn sleep_blocking(self, duration: Duration) {
         match self.0 {
             Kind::Custom(clock) => clock.sleep_blocking(duration),

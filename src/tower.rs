@@ -61,7 +61,7 @@ use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use crate::budget::Token;
-use crate::instrument::Callable;
+use crate::instrument::Names;
 use crate::judge::{ByError, ByOutcome, Reading, examine};
 use crate::retry::{Plan, Retry};
 use crate::standing::{Origin, Standing};
@@ -190,11 +190,12 @@ impl<E, C> Policy<E, C> {
         if first_try && !plan.has_budget() {
             return None;
         }
-        let callable = Callable::Named("tower");
-        let mut standing = Standing::new(&session.origin, session.number, session.waited, callable);
-        let wait = examine::<O, R>(&self.retry, &standing, outcome, &mut session.token).ok()??;
-        standing.advance(wait);
+        let names = Names::new(|| ("tower", R::error_type()));
+        let mut standing =
+            Standing::new(plan, &session.origin, session.number, session.waited, names);
+        let wait = examine::<O, R>(&self.retry, &mut standing, outcome)?;
         (session.number, session.waited) = (standing.number, standing.waited);
+        session.token = standing.token;
         Some(plan.timer.sleep(wait))
     }
 }

@@ -30,6 +30,7 @@ const TARGET: &str = "stamina";
 pub struct LogHook;
 
 /// Whether anybody would see a record; `warn` or else info.
+#[inline]
 pub(super) fn listens(warn: bool) -> bool {
     let level = if warn { Level::Warn } else { Level::Info };
     // Without a logger a number says so.

@@ -73,6 +73,7 @@ pub fn describe_metrics() {
 }
 
 /// Whether a recorder is installed: without one, making the labels would cost several times what a retry does.
+#[inline]
 pub(super) fn listens() -> bool {
     with_recorder(|recorder| !is_noop(recorder))
 }
@@ -82,6 +83,7 @@ pub(super) fn listens() -> bool {
 /// The facade doesn't say, but its stand-in is a static without a size. A global recorder without one is not taken for
 /// it: it was boxed, so its address is the dangling one. Only a recorder without a size that is installed for a single
 /// thread goes unnoticed.
+#[inline]
 fn is_noop(recorder: &dyn Recorder) -> bool {
     let address = std::ptr::from_ref(recorder).cast::<()>().addr();
     size_of_val(recorder) == 0 && address != align_of_val(recorder)

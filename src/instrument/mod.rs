@@ -307,35 +307,42 @@ pub fn scoped_hooks(hooks: impl IntoIterator<Item = Arc<dyn Hook>>) -> HookScope
     }
 }
 
-/// What telemetry calls an operation.
+/// Tells the type names of an operation and of its error; a function, because hardly anybody asks.
+pub(crate) type Types = fn() -> (&'static str, &'static str);
+
+/// What telemetry calls an operation and its error.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Callable {
-    Named(&'static str),
-    /// The type name of the operation.
-    Type(&'static str),
-    /// Where a code block starts.
-    Place(&'static Location<'static>),
+pub(crate) struct Names {
+    pub(crate) types: Types,
+    /// Where a code block starts, if it is one.
+    pub(crate) place: Option<&'static Location<'static>>,
 }
 
-impl Callable {
-    fn name(self) -> Cow<'static, str> {
-        match self {
-            Self::Named(name) => name.into(),
-            Self::Type(mut path) => {
-                while let Some(outer) = path.strip_suffix("::{{closure}}") {
-                    path = outer;
-                }
-                path.into()
-            }
-            Self::Place(place) => format!("{}:{}", place.file(), place.line()).into(),
+impl Names {
+    #[inline]
+    pub(crate) fn new(types: Types) -> Self {
+        Self { types, place: None }
+    }
+
+    pub(crate) fn callable(self) -> Cow<'static, str> {
+        if let Some(place) = self.place {
+            return format!("{}:{}", place.file(), place.line()).into();
         }
+        let (mut path, _) = (self.types)();
+        while let Some(outer) = path.strip_suffix("::{{closure}}") {
+            path = outer;
+        }
+        path.into()
+    }
+
+    pub(crate) fn error_type(self) -> &'static str {
+        (self.types)().1
     }
 }
 
 /// What the three events have in common.
-#[derive(Clone, Copy)]
 pub(crate) struct Event<'a> {
-    pub(crate) callable: Callable,
+    pub(crate) callable: Cow<'static, str>,
     /// Attempts made so far.
     pub(crate) attempts: u32,
     pub(crate) waited_so_far: Duration,
@@ -359,6 +366,7 @@ pub(crate) struct Cause<'a> {
     not(feature = "log"),
     allow(unused_variables, reason = "only log records have a level")
 )]
+#[inline]
 fn defaults_listen(warn: bool) -> bool {
     #[cfg(feature = "log")]
     if log::listens(warn) {
@@ -405,14 +413,13 @@ fn tell(scoped: Option<&Hooks>, tell: impl Fn(&dyn Hook)) {
 
 /// Tells that a retry is scheduled.
 pub(crate) fn retry_scheduled(
-    event: Event<'_>,
+    event: &Event<'_>,
     wait_for: Duration,
     cause: Cause<'_>,
     own: Option<&OnRetry>,
 ) {
-    let name = event.callable.name();
     let details = RetryDetails {
-        callable: &name,
+        callable: &event.callable,
         retry_num: event.attempts,
         wait_for,
         waited_so_far: event.waited_so_far,
@@ -421,7 +428,7 @@ pub(crate) fn retry_scheduled(
         error_type: cause.error_type,
         depth: cause.depth,
         labels: Labels {
-            callable: &name,
+            callable: &event.callable,
             budget: event.budget,
         },
     };
@@ -432,10 +439,9 @@ pub(crate) fn retry_scheduled(
 }
 
 /// Tells that a call gave up.
-pub(crate) fn gave_up(event: Event<'_>, reason: StopReason, cause: Cause<'_>) {
-    let name = event.callable.name();
+pub(crate) fn gave_up(event: &Event<'_>, reason: StopReason, cause: Cause<'_>) {
     let details = GaveUp {
-        callable: &name,
+        callable: &event.callable,
         attempts: event.attempts,
         reason,
         waited_so_far: event.waited_so_far,
@@ -444,7 +450,7 @@ pub(crate) fn gave_up(event: Event<'_>, reason: StopReason, cause: Cause<'_>) {
         error_type: cause.error_type,
         depth: cause.depth,
         labels: Labels {
-            callable: &name,
+            callable: &event.callable,
             budget: event.budget,
         },
     };
@@ -452,15 +458,14 @@ pub(crate) fn gave_up(event: Event<'_>, reason: StopReason, cause: Cause<'_>) {
 }
 
 /// Tells that a call recovered.
-pub(crate) fn recovered(event: Event<'_>) {
-    let name = event.callable.name();
+pub(crate) fn recovered(event: &Event<'_>) {
     let details = Recovered {
-        callable: &name,
+        callable: &event.callable,
         attempts: event.attempts,
         waited_so_far: event.waited_so_far,
         elapsed: event.elapsed,
         labels: Labels {
-            callable: &name,
+            callable: &event.callable,
             budget: event.budget,
         },
     };
