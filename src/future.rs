@@ -96,9 +96,10 @@ impl<Fut> State<Fut> {
 
     /// Keeps a token while waiting. Apart, because it is large and most policies have no budget.
     #[cold]
-    fn keep(self: Pin<&mut Self>, token: Option<Token>) {
+    #[inline(never)]
+    fn keep(self: Pin<&mut Self>, token: &mut Option<Token>) {
         if let StateProject::Waiting { wait, .. } = self.project() {
-            *wait.project().token = token;
+            *wait.project().token = token.take();
         }
     }
 }
@@ -212,12 +213,12 @@ where
                     // The error is not held while waiting.
                     drop(outcome);
                     *this.waited = standing.waited;
-                    let (number, token) = (standing.number, standing.token);
+                    let number = standing.number;
                     let sleep = plan.timer.sleep(wait);
                     let wait = Wait { sleep, token: None };
                     this.state.set(State::Waiting { wait, number });
-                    if token.is_some() {
-                        this.state.as_mut().keep(token);
+                    if standing.token.is_some() {
+                        this.state.as_mut().keep(&mut standing.token);
                     }
                 }
                 StateProject::Waiting { wait, number } => {
