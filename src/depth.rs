@@ -17,11 +17,11 @@ pub(crate) fn depth() -> u32 {
 }
 
 /// One level, left on drop, so also when the operation panics.
-struct Level;
+pub(crate) struct Level;
 
 impl Level {
     #[inline]
-    fn enter() -> Self {
+    pub(crate) fn enter() -> Self {
         DEPTH.set(DEPTH.get().wrapping_add(1));
         Self
     }

@@ -15,8 +15,8 @@ use crate::attempts::Attempts;
 use crate::budget::Token;
 use crate::call::{self, Report};
 use crate::decision::StopReason;
-use crate::depth::{Deeper, deeper};
-use crate::instrument::Names;
+use crate::depth::{Deeper, Level, deeper};
+use crate::instrument::{Names, Types};
 use crate::judge::{ByError, ByOutcome, Reading, examine};
 use crate::operation::{Attempting, Cut, Operation, Wrapped};
 use crate::retry::Retry;
@@ -93,15 +93,6 @@ impl<Fut> State<Fut> {
             stop_reason: None,
         }
     }
-
-    /// Keeps a token while waiting. Apart, because it is large and most policies have no budget.
-    #[cold]
-    #[inline(never)]
-    fn keep(self: Pin<&mut Self>, token: &mut Option<Token>) {
-        if let StateProject::Waiting { wait, .. } = self.project() {
-            *wait.project().token = token.take();
-        }
-    }
 }
 
 impl<P, O, R> RetryFuture<P, O, R>
@@ -130,19 +121,11 @@ where
         measured: bool,
     ) -> Poll<O::Outcome> {
         let mut this = self.as_mut().project();
-        let polled = deeper(|| {
+        let polled = {
+            let _level = Level::enter();
             if let StateProject::New = this.state.as_mut().project() {
                 this.origin.start(&this.policy.plan, measured);
-                let left = || {
-                    Standing::new(
-                        &this.policy.plan,
-                        this.origin,
-                        1,
-                        0,
-                        Names::new(types_of::<O, R>),
-                    )
-                    .left(&this.policy.plan)
-                };
+                let left = || this.origin.left(&this.policy.plan, 0);
                 let attempt = this.operation.attempt(this.policy.plan.timer, left);
                 // Unlike `set` this finds out in place that there is nothing to drop.
                 let state = State::Attempting { attempt, number: 1 };
@@ -152,7 +135,7 @@ where
                 StateProject::Attempting { attempt, number: 1 } => Some(attempt.poll(cx)),
                 _ => None,
             }
-        });
+        };
         let Some(polled) = polled else {
             return self.go_on(cx, None);
         };
@@ -192,51 +175,47 @@ where
                 StateProject::Attempting { attempt, number } => {
                     let outcome = match finished.take() {
                         Some(outcome) => outcome,
-                        None => this.operation.outcome(ready!(deeper(|| attempt.poll(cx)))),
+                        None => {
+                            let level = Level::enter();
+                            let polled = attempt.poll(cx);
+                            drop(level);
+                            this.operation.outcome(ready!(polled))
+                        }
                     };
                     let attempts = *number;
-                    let mut standing = Standing::new(
-                        plan,
+                    let mut number = attempts;
+                    let types = types_of::<O, R>;
+                    match after::<_, R>(
+                        this.policy,
                         this.origin,
-                        attempts,
-                        *this.waited,
-                        Names::new(types_of::<O, R>),
-                    );
-                    let Some(wait) = examine_apart::<_, R>(this.policy, &mut standing, &outcome)
-                    else {
-                        this.state.set(State::Done {
-                            attempts,
-                            stop_reason: standing.stop_reason,
-                        });
-                        return Poll::Ready(outcome);
-                    };
-                    // The error is not held while waiting.
-                    drop(outcome);
-                    *this.waited = standing.waited;
-                    let number = standing.number;
-                    let sleep = plan.timer.sleep(wait);
-                    let wait = Wait { sleep, token: None };
-                    this.state.set(State::Waiting { wait, number });
-                    if standing.token.is_some() {
-                        this.state.as_mut().keep(&mut standing.token);
+                        &mut number,
+                        this.waited,
+                        types,
+                        &outcome,
+                    ) {
+                        Ok(wait) => {
+                            // The error is not held while waiting.
+                            drop(outcome);
+                            this.state.set(State::Waiting { wait, number });
+                        }
+                        Err(stop_reason) => {
+                            this.state.set(State::Done {
+                                attempts,
+                                stop_reason,
+                            });
+                            return Poll::Ready(outcome);
+                        }
                     }
                 }
                 StateProject::Waiting { wait, number } => {
                     let (wait, number) = (wait.project(), *number);
                     ready!(wait.sleep.poll(cx));
                     Token::spend(wait.token);
-                    let left = || {
-                        Standing::new(
-                            plan,
-                            this.origin,
-                            number,
-                            *this.waited,
-                            Names::new(types_of::<O, R>),
-                        )
-                        .left(plan)
-                    };
+                    let left = || this.origin.left(plan, *this.waited);
                     // The closure that makes the future is a part of the operation too.
-                    let attempt = deeper(|| this.operation.attempt(plan.timer, left));
+                    let level = Level::enter();
+                    let attempt = this.operation.attempt(plan.timer, left);
+                    drop(level);
                     this.state.set(State::Attempting { attempt, number });
                 }
                 StateProject::New | StateProject::Done { .. } => {
@@ -247,14 +226,28 @@ where
     }
 }
 
-/// [`examine`], compiled once for all calls with the same outcome, not for each.
+/// What comes after an attempt: the wait before the next, or else why the call has ended, where that was no success.
+///
+/// Compiled once for all operations with the same outcome, not for each.
 #[inline(never)]
-fn examine_apart<O, R: Reading<O>>(
+fn after<O, R: Reading<O>>(
     policy: &Retry<R::On>,
-    standing: &mut Standing<'_>,
+    origin: &Origin,
+    number: &mut u32,
+    waited: &mut u64,
+    types: Types,
     outcome: &O,
-) -> Option<Duration> {
-    examine::<O, R>(policy, standing, outcome)
+) -> Result<Wait, Option<StopReason>> {
+    let plan = &policy.plan;
+    let mut standing = Standing::new(plan, origin, *number, *waited, Names::new(types));
+    let Some(wait) = examine::<O, R>(policy, &mut standing, outcome) else {
+        return Err(standing.stop_reason);
+    };
+    (*number, *waited) = (standing.number, standing.waited);
+    Ok(Wait {
+        sleep: plan.timer.sleep(wait),
+        token: standing.token,
+    })
 }
 
 /// The type names of the operation and of its error.

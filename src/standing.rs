@@ -113,6 +113,12 @@ impl Origin {
         }
     }
 
+    /// Time left before the policy's deadline, after so many nanoseconds of waiting; `None` without a deadline.
+    pub(crate) fn left(&self, plan: &Plan, waited: u64) -> Option<Duration> {
+        let nobody_is_told = Names::new(|| ("", ""));
+        Standing::new(plan, self, 1, waited, nobody_is_told).left(plan)
+    }
+
     #[inline]
     pub(crate) fn mode(&self) -> Mode {
         match self {
