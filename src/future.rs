@@ -173,14 +173,13 @@ where
         loop {
             match this.state.as_mut().project() {
                 StateProject::Attempting { attempt, number } => {
-                    let outcome = match finished.take() {
-                        Some(outcome) => outcome,
-                        None => {
-                            let level = Level::enter();
-                            let polled = attempt.poll(cx);
-                            drop(level);
-                            this.operation.outcome(ready!(polled))
-                        }
+                    let outcome = if let Some(outcome) = finished.take() {
+                        outcome
+                    } else {
+                        let level = Level::enter();
+                        let polled = attempt.poll(cx);
+                        drop(level);
+                        this.operation.outcome(ready!(polled))
                     };
                     let attempts = *number;
                     let mut number = attempts;
