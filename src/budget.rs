@@ -451,7 +451,7 @@ impl Budget {
     }
 
     /// Gives back a token that was taken at `now`.
-    fn give_back(&self, now: Instant) {
+    pub(crate) fn give_back(&self, now: Instant) {
         self.update(|level| Some(self.changed(level, now, self.token)));
     }
 
@@ -532,6 +532,12 @@ impl Token {
         if let Some(mut token) = token.take() {
             token.taken = None;
         }
+    }
+
+    /// When it was taken, for a driver that gives it back by itself.
+    #[cfg(feature = "tower")]
+    pub(crate) fn into_taken(mut self) -> Option<Instant> {
+        self.taken.take().map(|(_, now)| now)
     }
 }
 

@@ -59,11 +59,12 @@
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::budget::Token;
 use crate::instrument::Names;
 use crate::judge::{ByError, ByOutcome, Reading, examine};
-use crate::retry::{Plan, Retry};
+use crate::retry::Retry;
 use crate::standing::{Origin, Standing};
 use crate::timer::Sleep;
 
@@ -98,37 +99,91 @@ use crate::timer::Sleep;
 /// # let _ = (on_errors, on_outcomes);
 /// ```
 pub struct Policy<E, C = ByClone> {
-    retry: Arc<Retry<E>>,
+    request: Request<E>,
     cloner: C,
-    /// The request that this copy of the policy is for.
-    session: Option<Session>,
 }
 
-/// Where one request stands.
-struct Session {
+/// Where the request stands that this copy of the policy is for.
+///
+/// Each request makes one and drops it, and tower moves it about, so it is kept small.
+struct Request<E> {
+    retry: Arc<Retry<E>>,
     origin: Origin,
-    /// The attempt under way, from 1.
-    number: u32,
     waited: u64,
-    /// For the retry that is waited for.
-    token: Option<Token>,
+    /// When a token was taken for the retry that is waited for.
+    taken: Option<Instant>,
+    /// The attempt under way, from 1; 0 where there has been no request.
+    number: u32,
 }
 
-impl Session {
-    fn begin(plan: &Plan) -> Self {
-        let mut origin = Origin::here();
-        origin.start(plan, false);
-        Self {
-            origin,
-            number: 1,
-            waited: 0,
-            token: None,
-        }
+impl<E> Request<E> {
+    /// A new request, where none has been retried.
+    #[inline]
+    fn begin(&mut self) {
+        self.origin = Origin::here();
+        self.origin.start(&self.retry.plan, false);
+        self.number = 1;
     }
 
-    /// The attempt is on its way.
+    /// The attempt is on its way, and the token spent.
+    #[inline]
     fn sent(&mut self) {
-        Token::spend(&mut self.token);
+        self.taken = None;
+    }
+
+    /// Whether the first attempt has succeeded, and nothing is to be done about it.
+    #[inline]
+    fn is_over<O, R: Reading<O, On = E>>(&self, outcome: &O) -> bool {
+        self.number == 1
+            && R::failure(&self.retry, outcome).is_none()
+            && !self.retry.plan.has_budget()
+    }
+
+    /// Puts an outcome before the judge: the wait before the next attempt, if there is to be one.
+    #[cold]
+    #[inline(never)]
+    fn wait_after<O, R: Reading<O, On = E>>(&mut self, outcome: &O) -> Option<Sleep> {
+        if self.number == 0 {
+            self.begin();
+        }
+        self.sent();
+        let plan = &self.retry.plan;
+        let names = Names::new(|| ("tower", R::error_type()));
+        let mut standing = Standing::new(plan, &self.origin, self.number, self.waited, names);
+        let wait = examine::<O, R>(&self.retry, &mut standing, outcome)?;
+        (self.number, self.waited) = (standing.number, standing.waited);
+        self.taken = standing.token.and_then(Token::into_taken);
+        Some(plan.timer.sleep(wait))
+    }
+
+    #[cold]
+    fn give_back(&self, taken: Instant) {
+        if let Some(budget) = self.retry.plan.budget() {
+            budget.give_back(taken);
+        }
+    }
+}
+
+impl<E> Clone for Request<E> {
+    #[inline]
+    fn clone(&self) -> Self {
+        Self {
+            retry: Arc::clone(&self.retry),
+            origin: self.origin.clone(),
+            waited: self.waited,
+            // One token is for one retry.
+            taken: None,
+            number: self.number,
+        }
+    }
+}
+
+impl<E> Drop for Request<E> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(taken) = self.taken {
+            self.give_back(taken);
+        }
     }
 }
 
@@ -160,43 +215,34 @@ impl<E, C> Policy<E, C> {
         F: Fn(&Req) -> Option<Req>,
     {
         Policy {
-            retry: self.retry,
+            request: self.request,
             cloner: clone,
-            session: self.session,
         }
     }
 
     /// Copies a request that is about to be sent.
+    #[inline]
     fn copy<Req>(&mut self, request: &Req) -> Option<Req>
     where
         C: CloneRequest<Req>,
     {
         let copy = self.cloner.clone_request(request);
-        match &mut self.session {
+        if self.request.number > 1 {
             // Only a request's own copy of the policy is ever asked about an outcome, so this is one.
-            Some(session) if session.number > 1 => session.sent(),
+            self.request.sent();
+        } else {
             // This is the layer's policy: a new request begins, and its copy of the policy is made next.
-            session => *session = Some(Session::begin(&self.retry.plan)),
+            self.request.begin();
         }
         copy
     }
 
-    /// Puts an outcome before the judge: the wait before the next attempt, if there is to be one.
-    fn wait_after<O, R: Reading<O, On = E>>(&mut self, outcome: &O) -> Option<Sleep> {
-        let plan = &self.retry.plan;
-        let session = self.session.get_or_insert_with(|| Session::begin(plan));
-        session.sent();
-        let first_try = session.number == 1 && R::failure(&self.retry, outcome).is_none();
-        if first_try && !plan.has_budget() {
+    #[inline]
+    fn examine<O, R: Reading<O, On = E>>(&mut self, outcome: &O) -> Option<Sleep> {
+        if self.request.is_over::<O, R>(outcome) {
             return None;
         }
-        let names = Names::new(|| ("tower", R::error_type()));
-        let mut standing =
-            Standing::new(plan, &session.origin, session.number, session.waited, names);
-        let wait = examine::<O, R>(&self.retry, &mut standing, outcome)?;
-        (session.number, session.waited) = (standing.number, standing.waited);
-        session.token = standing.token;
-        Some(plan.timer.sleep(wait))
+        self.request.wait_after::<O, R>(outcome)
     }
 }
 
@@ -207,10 +253,12 @@ where
 {
     type Future = Sleep;
 
+    #[inline]
     fn retry(&mut self, _: &mut Req, result: &mut Result<Res, E>) -> Option<Sleep> {
-        self.wait_after::<_, ByError<E>>(result)
+        self.examine::<_, ByError<E>>(result)
     }
 
+    #[inline]
     fn clone_request(&mut self, request: &Req) -> Option<Req> {
         self.copy(request)
     }
@@ -224,27 +272,23 @@ where
 {
     type Future = Sleep;
 
+    #[inline]
     fn retry(&mut self, _: &mut Req, result: &mut Result<Res, E>) -> Option<Sleep> {
-        self.wait_after::<_, ByOutcome<Res, E>>(result)
+        self.examine::<_, ByOutcome<Res, E>>(result)
     }
 
+    #[inline]
     fn clone_request(&mut self, request: &Req) -> Option<Req> {
         self.copy(request)
     }
 }
 
 impl<E, C: Clone> Clone for Policy<E, C> {
+    #[inline]
     fn clone(&self) -> Self {
         Self {
-            retry: Arc::clone(&self.retry),
+            request: self.request.clone(),
             cloner: self.cloner.clone(),
-            session: self.session.as_ref().map(|session| Session {
-                origin: session.origin.clone(),
-                number: session.number,
-                waited: session.waited,
-                // One token is for one retry.
-                token: None,
-            }),
         }
     }
 }
@@ -252,11 +296,8 @@ impl<E, C: Clone> Clone for Policy<E, C> {
 impl<E, C> Debug for Policy<E, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Policy")
-            .field("retry", &self.retry)
-            .field(
-                "number",
-                &self.session.as_ref().map(|session| session.number),
-            )
+            .field("retry", &self.request.retry)
+            .field("number", &self.request.number)
             .finish_non_exhaustive()
     }
 }
@@ -334,9 +375,14 @@ impl<E> Retry<E> {
     #[must_use]
     pub fn tower(&self) -> Policy<E> {
         Policy {
-            retry: Arc::new(self.clone()),
+            request: Request {
+                retry: Arc::new(self.clone()),
+                origin: Origin::Plain,
+                waited: 0,
+                taken: None,
+                number: 0,
+            },
             cloner: ByClone,
-            session: None,
         }
     }
 }

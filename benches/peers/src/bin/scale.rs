@@ -13,7 +13,9 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_timer::Delay;
-use stamina::{Retry, Timer};
+use stamina::Retry;
+#[cfg(feature = "scale-tokio")]
+use stamina::Timer;
 use stamina_peers::operation::{Failure, Outcome};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
@@ -31,6 +33,7 @@ const POLICY: Retry<Failure> = Retry::on::<Failure>()
     .wait_exp_base(1.0)
     .wait_jitter(JITTER)
     .wait_max(Duration::from_millis(50));
+#[cfg(feature = "scale-tokio")]
 static ON_TOKIO: Retry<Failure> = POLICY.timer(Timer::tokio());
 static ON_DEFAULT: Retry<Failure> = POLICY;
 
@@ -129,6 +132,7 @@ fn run(runtime: &Runtime, who: &str, sleeper: &str, tasks: usize) {
     match (who, sleeper) {
         ("hand", "tokio") => runtime.block_on(all(tasks, || by_hand(tokio::time::sleep))),
         ("hand", "futures-timer") => runtime.block_on(all(tasks, || by_hand(Delay::new))),
+        #[cfg(feature = "scale-tokio")]
         ("stamina", "tokio") => runtime.block_on(all(tasks, || ON_TOKIO.call_async(operation()))),
         ("stamina", "futures-timer") => {
             runtime.block_on(all(tasks, || ON_DEFAULT.call_async(operation())))

@@ -4,6 +4,7 @@
 //! is tower's own `TpsBudget`: another algorithm than the decaying bucket, for the same purpose.
 //! *tower by stamina* is the same service with a stamina policy (feature `tower`).
 
+use std::cell::RefCell;
 use std::future::Ready;
 use std::sync::LazyLock;
 use std::task::{Context, Poll, Waker};
@@ -49,10 +50,11 @@ pub const CASES: &[Case] = &[
 pub static BUDGET: LazyLock<TpsBudget> =
     LazyLock::new(|| TpsBudget::new(Duration::from_secs(10), 1_000_000, 0.2));
 
+/// The operation comes as the request.
 #[derive(Clone)]
-struct Service64<'a>(&'a Operation);
+struct Service64;
 
-impl<'a> Service<()> for Service64<'a> {
+impl<'a> Service<&'a Operation> for Service64 {
     type Response = u64;
     type Error = Failure;
     type Future = Fetch<'a>;
@@ -61,14 +63,17 @@ impl<'a> Service<()> for Service64<'a> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, (): ()) -> Fetch<'a> {
-        Fetch::new(self.0)
+    fn call(&mut self, operation: &'a Operation) -> Fetch<'a> {
+        Fetch::new(operation)
     }
 }
 
 /// What the rows differ in, known when compiling.
 trait Extra: Clone {
-    fn start() -> Self;
+    /// Of the policy in the layer, before any request.
+    const NONE: Self;
+    /// A request is made.
+    fn start(&mut self) {}
     fn allows(&self, _: &Failure, _: Duration) -> bool {
         true
     }
@@ -79,28 +84,25 @@ trait Extra: Clone {
 #[derive(Clone)]
 struct Nothing;
 impl Extra for Nothing {
-    fn start() -> Self {
-        Self
-    }
+    const NONE: Self = Self;
 }
 
 #[derive(Clone)]
-struct Deadline(Instant);
+struct Deadline(Option<Instant>);
 impl Extra for Deadline {
-    fn start() -> Self {
-        Self(Instant::now())
+    const NONE: Self = Self(None);
+    fn start(&mut self) {
+        self.0 = Some(Instant::now());
     }
     fn allows(&self, _: &Failure, wait: Duration) -> bool {
-        self.0.elapsed() + wait < TIMEOUT
+        self.0.is_some_and(|start| start.elapsed() + wait < TIMEOUT)
     }
 }
 
 #[derive(Clone)]
 struct Predicate;
 impl Extra for Predicate {
-    fn start() -> Self {
-        Self
-    }
+    const NONE: Self = Self;
     fn allows(&self, error: &Failure, _: Duration) -> bool {
         transient(error)
     }
@@ -109,9 +111,7 @@ impl Extra for Predicate {
 #[derive(Clone)]
 struct Budgeted;
 impl Extra for Budgeted {
-    fn start() -> Self {
-        Self
-    }
+    const NONE: Self = Self;
     fn allows(&self, _: &Failure, _: Duration) -> bool {
         BUDGET.withdraw()
     }
@@ -123,9 +123,7 @@ impl Extra for Budgeted {
 #[derive(Clone)]
 struct Told;
 impl Extra for Told {
-    fn start() -> Self {
-        Self
-    }
+    const NONE: Self = Self;
     fn failed(&self, error: &Failure, retry: u32, wait: Duration) {
         telemetry::retry_scheduled(error, retry, wait);
     }
@@ -143,10 +141,18 @@ struct ByHand<X> {
     extra: X,
 }
 
-impl<X: Extra> Policy<(), u64, Failure> for ByHand<X> {
+impl<X: Extra> ByHand<X> {
+    const NEW: Self = Self {
+        attempt: 1,
+        backoff: WAIT_INITIAL,
+        extra: X::NONE,
+    };
+}
+
+impl<'a, X: Extra> Policy<&'a Operation, u64, Failure> for ByHand<X> {
     type Future = Ready<()>;
 
-    fn retry(&mut self, (): &mut (), result: &mut Outcome) -> Option<Ready<()>> {
+    fn retry(&mut self, _: &mut &'a Operation, result: &mut Outcome) -> Option<Ready<()>> {
         match result {
             Ok(_) => {
                 self.extra.succeeded(self.attempt);
@@ -166,59 +172,44 @@ impl<X: Extra> Policy<(), u64, Failure> for ByHand<X> {
         }
     }
 
-    fn clone_request(&mut self, (): &()) -> Option<()> {
-        Some(())
+    fn clone_request(&mut self, operation: &&'a Operation) -> Option<&'a Operation> {
+        if self.attempt == 1 {
+            self.extra.start();
+        }
+        Some(operation)
     }
 }
 
-fn run<X: Extra>(operation: &Operation) -> Outcome {
-    let policy = ByHand {
-        attempt: 1,
-        backoff: WAIT_INITIAL,
-        extra: X::start(),
+/// A client is made once and sends many requests.
+macro_rules! client {
+    ($send:ident, $policy:ty, $new:expr) => {
+        fn $send(operation: &Operation) -> Outcome {
+            thread_local! {
+                static CLIENT: RefCell<Retry<$policy, Service64>> =
+                    RefCell::new(Retry::new($new, Service64));
+            }
+            CLIENT.with_borrow_mut(|client| {
+                let ready = client.poll_ready(&mut Context::from_waker(Waker::noop()));
+                debug_assert!(ready.is_ready());
+                finish(client.call(operation))
+            })
+        }
     };
-    send(policy, operation)
 }
 
-fn send<P: Policy<(), u64, Failure> + Clone>(policy: P, operation: &Operation) -> Outcome {
-    let mut service = Retry::new(policy, Service64(operation));
-    let ready = service.poll_ready(&mut Context::from_waker(Waker::noop()));
-    debug_assert!(ready.is_ready());
-    finish(service.call(()))
-}
+client!(plain, ByHand<Nothing>, ByHand::NEW);
+client!(deadline, ByHand<Deadline>, ByHand::NEW);
+client!(predicate, ByHand<Predicate>, ByHand::NEW);
+client!(budget, ByHand<Budgeted>, ByHand::NEW);
+client!(with_telemetry, ByHand<Told>, ByHand::NEW);
 
-fn plain(operation: &Operation) -> Outcome {
-    run::<Nothing>(operation)
-}
-
-fn deadline(operation: &Operation) -> Outcome {
-    run::<Deadline>(operation)
-}
-
-fn predicate(operation: &Operation) -> Outcome {
-    run::<Predicate>(operation)
-}
-
-fn budget(operation: &Operation) -> Outcome {
-    run::<Budgeted>(operation)
-}
-
-fn with_telemetry(operation: &Operation) -> Outcome {
-    run::<Told>(operation)
-}
-
-static BY_STAMINA: LazyLock<stamina::tower::Policy<Failure>> =
-    LazyLock::new(|| ours::POLICY.tower());
-static BY_STAMINA_DEADLINE: LazyLock<stamina::tower::Policy<Failure>> =
-    LazyLock::new(|| ours::POLICY_DEADLINE.tower());
-
-fn by_stamina(operation: &Operation) -> Outcome {
-    send(BY_STAMINA.clone(), operation)
-}
-
-fn by_stamina_deadline(operation: &Operation) -> Outcome {
-    send(BY_STAMINA_DEADLINE.clone(), operation)
-}
+type ByStamina = stamina::tower::Policy<Failure>;
+client!(by_stamina, ByStamina, ours::POLICY.tower());
+client!(
+    by_stamina_deadline,
+    ByStamina,
+    ours::POLICY_DEADLINE.tower()
+);
 
 /// The size of the service's future around an operation of 64 bytes and futures-timer's sleep.
 #[must_use]

@@ -239,6 +239,7 @@ fn operation(n: u64) -> Result<u64, Failure> {{
 async fn future(n: u64) -> Result<u64, Failure> {{
     operation(n)
 }}
+#[inline(never)]
 fn poll<T>(future: impl std::future::Future<Output = Result<T, Failure>>) -> Result<T, Failure> {{
     let mut future = std::pin::pin!(future);
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());

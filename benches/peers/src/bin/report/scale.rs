@@ -15,7 +15,6 @@ struct Rounds {
 }
 
 pub fn section() -> Result<String, String> {
-    let program = build("scale", &["--no-default-features", "--features", "scale"])?;
     let mut table = Table::new([
         "sleeper, runtime",
         "tasks",
@@ -26,7 +25,8 @@ pub fn section() -> Result<String, String> {
         "bytes/task, by hand",
         "stamina",
     ]);
-    for sleeper in ["tokio", "futures-timer"] {
+    for (sleeper, features) in [("tokio", "scale-tokio"), ("futures-timer", "scale")] {
+        let program = build("scale", &["--no-default-features", "--features", features])?;
         for flavor in ["current", "multi"] {
             for tasks in ["100000", "1000000"] {
                 let mut rounds = [Rounds::default(), Rounds::default()];
