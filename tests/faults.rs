@@ -5,6 +5,8 @@
     allow(unused_imports, reason = "the logger's tests need them")
 )]
 
+mod scene;
+
 use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
@@ -20,7 +22,7 @@ use stamina::{Budget, Clock, Retry, Sleep, StopReason, Timer};
 
 /// A policy that is not used up by its waits, on a clock of its own.
 fn policy() -> (Retry<&'static str>, &'static VirtualClock) {
-    let clock: &'static VirtualClock = Box::leak(Box::default());
+    let clock = scene::clock();
     (
         Retry::on::<&str>().attempts(3).timer(Timer::custom(clock)),
         clock,
