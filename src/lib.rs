@@ -102,6 +102,8 @@ pub use call::Report;
 pub use decision::{Decision, StopReason};
 pub use future::{ReportFuture, RetryFuture, WrapFuture};
 pub use retry::Retry;
+#[cfg(shuttle = "switches")]
+pub use scope::unusual;
 pub use settings::Settings;
 pub use switch::{is_active, set_active};
 pub use timer::{Clock, Sleep, Timer};

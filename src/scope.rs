@@ -1,18 +1,28 @@
 //! What is switched for one thread only, and the one flag that keeps all switches off the fast path.
 
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How many process-wide switches and scopes are away from their defaults.
-///
-/// A call reads this once; at zero, which is how production runs, it looks no further. Relaxed is enough: whoever
-/// switches and whoever calls are ordered by the program, or they race and either answer is right.
-static UNUSUAL: AtomicUsize = AtomicUsize::new(0);
+use crate::sync::{AtomicUsize, Ordering, process_wide};
+
+process_wide! {
+    /// How many process-wide switches and scopes are away from their defaults.
+    ///
+    /// A call reads this once; at zero, which is how production runs, it looks no further. Relaxed is enough: whoever
+    /// switches and whoever calls are ordered by the program, or they race and either answer is right.
+    static UNUSUAL: AtomicUsize = AtomicUsize::new(0);
+}
 
 /// Whether any switch of the process or scope of any thread is away from its default.
 #[inline]
 pub(crate) fn any_unusual() -> bool {
     UNUSUAL.load(Ordering::Relaxed) != 0
+}
+
+/// For the model checker, which sees more than a caller can.
+#[cfg(shuttle = "switches")]
+#[must_use]
+pub fn unusual() -> usize {
+    UNUSUAL.load(Ordering::Relaxed)
 }
 
 /// Notes that something has left its default.

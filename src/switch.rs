@@ -1,10 +1,11 @@
 //! The switches for tests: off, testing or normal, for the process and for scopes of a thread.
 
 use std::marker::PhantomData;
-use std::sync::{PoisonError, RwLock};
+use std::sync::PoisonError;
 
 use crate::message::{Message, refuse};
 use crate::scope::{Scopes, any_unusual, leave_default, return_to_default};
+use crate::sync::{RwLock, process_wide, thread_local};
 
 /// How calls behave in testing mode: no waits, no timeout, and another number of attempts.
 ///
@@ -119,7 +120,9 @@ impl Process {
     }
 }
 
-static PROCESS: RwLock<Process> = RwLock::new(Process::DEFAULT);
+process_wide! {
+    static PROCESS: RwLock<Process> = RwLock::new(Process::DEFAULT);
+}
 
 fn switch(change: impl FnOnce(&mut Process)) {
     let mut process = PROCESS.write().unwrap_or_else(PoisonError::into_inner);

@@ -408,7 +408,7 @@ fn a_clock_that_panics_in_the_wait_gives_the_token_back() {
         }
     }
     #[allow(clippy::disallowed_methods, reason = "an `Instant` to stand still at")]
-    let clock: &'static Breaks = Box::leak(Box::new(Breaks(Instant::now())));
+    let clock = scene::keep(Breaks(Instant::now()));
     let budget = Arc::new(Budget::new());
     let policy = Retry::on::<&str>()
         .timer(Timer::custom(clock))

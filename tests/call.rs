@@ -125,7 +125,7 @@ fn the_error_is_dropped_before_the_wait() {
         }
     }
     let held = Arc::new(());
-    let clock: &'static Checking = Box::leak(Box::new(Checking(Arc::clone(&held))));
+    let clock = scene::keep(Checking(Arc::clone(&held)));
     let policy = Retry::on::<Watched>()
         .attempts(3)
         .timer(Timer::custom(clock));

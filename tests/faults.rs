@@ -5,6 +5,8 @@
     allow(unused_imports, reason = "the logger's tests need them")
 )]
 
+mod scene;
+
 use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
@@ -20,7 +22,7 @@ use stamina::{Budget, Clock, Retry, Sleep, StopReason, Timer};
 
 /// A policy that is not used up by its waits, on a clock of its own.
 fn policy() -> (Retry<&'static str>, &'static VirtualClock) {
-    let clock: &'static VirtualClock = Box::leak(Box::default());
+    let clock = scene::clock();
     (
         Retry::on::<&str>().attempts(3).timer(Timer::custom(clock)),
         clock,
@@ -205,6 +207,30 @@ mod a_hook {
         assert_eq!(told.0.load(Ordering::Relaxed), 6);
     }
 
+    /// A call that cleans up after a panic: one that is thrown meanwhile is contained like any other.
+    #[test]
+    fn panics_while_its_thread_unwinds() {
+        struct CleansUp(Arc<Told>);
+
+        impl Drop for CleansUp {
+            fn drop(&mut self) {
+                assert!(std::thread::panicking());
+                let told = Arc::clone(&self.0) as Arc<dyn Hook>;
+                let _hooks = scoped_hooks([Arc::new(Panics) as Arc<dyn Hook>, told]);
+                unharmed();
+            }
+        }
+
+        let told = Arc::new(Told::default());
+        let panic = catch_unwind(|| {
+            let _cleans_up = CleansUp(Arc::clone(&told));
+            panic!("the first")
+        });
+        let panic = panic.unwrap_err();
+        assert_eq!(panic.downcast_ref::<&str>(), Some(&"the first"));
+        assert_eq!(told.0.load(Ordering::Relaxed), 6);
+    }
+
     #[test]
     fn of_the_policy_panics() {
         let (policy, clock) = policy();
@@ -333,6 +359,36 @@ mod the_clock {
             (report.attempts, report.stop_reason),
             (4, Some(StopReason::BudgetExhausted))
         );
+    }
+
+    /// Futures do the same, also where their attempts are cut.
+    #[test]
+    fn jumps_under_a_future() {
+        static CLOCK: Set = Set::new();
+        let policy = Retry::on::<&str>().timer(Timer::custom(&CLOCK));
+        for (seconds, attempts, reason) in [
+            (3600, 1, StopReason::TimedOut),
+            (-3600, 10, StopReason::AttemptsExhausted),
+        ] {
+            let jumps = || {
+                CLOCK.jump(seconds);
+                std::future::ready(Err::<(), _>("down"))
+            };
+            let report = futures::executor::block_on(policy.report_async(jumps));
+            assert_eq!((report.result, report.attempts), (Err("down"), attempts));
+            assert_eq!(report.stop_reason, Some(reason));
+            let made = Cell::new(0);
+            let hangs = || {
+                made.set(made.get() + 1);
+                CLOCK.jump(seconds);
+                std::future::pending::<Result<(), _>>()
+            };
+            let cut = policy
+                .call_async(hangs)
+                .attempt_timeout(Duration::from_secs(1), || "slow");
+            assert_eq!(futures::executor::block_on(cut), Err("slow"));
+            assert_eq!(made.get(), attempts);
+        }
     }
 }
 

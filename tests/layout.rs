@@ -10,7 +10,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("docs", &[]),
     ("message", &[]),
     ("sync", &[]),
-    ("scope", &[]),
+    ("scope", &["sync"]),
     ("depth", &[]),
     ("timer", &[]),
     ("decision", &[]),
@@ -18,10 +18,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("http", &[]),
     ("settings", &["message"]),
     ("backoff", &["settings"]),
-    ("instrument", &["decision", "scope"]),
+    ("instrument", &["decision", "scope", "sync"]),
     ("watch", &["instrument"]),
     ("budget", &["backoff", "message", "sync", "watch"]),
-    ("switch", &["message", "scope"]),
+    ("switch", &["message", "scope", "sync"]),
     // The policy, and the judge of its calls.
     (
         "retry",

@@ -28,6 +28,7 @@ use stamina::{Budget, Clock, Retry, Timer};
 mod play;
 #[path = "model/rules.rs"]
 mod rules;
+mod scene;
 
 fn rounds() -> u64 {
     std::env::var("STAMINA_MODEL_ROUNDS").map_or(20_000, |rounds| rounds.parse().expect("a number"))
@@ -56,7 +57,7 @@ fn a_script_that_the_fuzzer_has_found() {
 #[test]
 fn a_success_after_a_pause_counts_in_full_whatever_was_left_over() {
     for millis in 6_900..6_950 {
-        let clock: &'static VirtualClock = Box::leak(Box::default());
+        let clock = scene::clock();
         let budget: Arc<Budget> = Arc::new(Budget::new().floor(1).ratio(1.0));
         let policy = Retry::on::<&str>()
             .attempts(2)

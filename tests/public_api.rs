@@ -29,6 +29,9 @@ fn counts(attribute: &str) -> bool {
     .any(|start| attribute.starts_with(start))
 }
 
+/// What no user can see: only the model checker sets it.
+const CHECKER: &str = "#[cfg(shuttle";
+
 /// Whether a line begins an item that users can see.
 fn is_public(line: &str, inside: Option<&str>) -> bool {
     line.starts_with("pub ")
@@ -56,7 +59,7 @@ fn items(source: &str) -> Vec<String> {
             continue;
         }
         if line.starts_with("#[") {
-            if counts(line) {
+            if counts(line) || line.starts_with(CHECKER) {
                 attributes += line;
                 attributes.push(' ');
             }
@@ -68,7 +71,7 @@ fn items(source: &str) -> Vec<String> {
         let attributes = std::mem::take(&mut attributes);
         let inside =
             body.and_then(|(kind, outer)| (indent == outer.saturating_add(4)).then_some(kind));
-        if !is_public(line, inside) {
+        if !is_public(line, inside) || attributes.contains(CHECKER) {
             if indent == 0 && line.ends_with('{') {
                 owner.clear();
             }

@@ -13,11 +13,12 @@ use std::borrow::Cow;
 use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::decision::StopReason;
 use crate::scope::{Scopes, any_unusual, leave_default, return_to_default};
+use crate::sync::{RwLock, process_wide, thread_local};
 
 #[cfg(feature = "log")]
 mod log;
@@ -177,8 +178,10 @@ static DEFAULTS: &[&dyn Hook] = &[
     &MetricsHook,
 ];
 
-/// The process-wide hooks; `None` stands for the default ones.
-static HOOKS: RwLock<Option<Hooks>> = RwLock::new(None);
+process_wide! {
+    /// The process-wide hooks; `None` stands for the default ones.
+    static HOOKS: RwLock<Option<Hooks>> = RwLock::new(None);
+}
 
 thread_local! {
     static SCOPED: Scopes<Hooks> = const { Scopes::new() };

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of this")]
 #![allow(unreachable_pub, reason = "a module of each test file")]
 
+use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -34,9 +35,17 @@ pub const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
+/// Keeps a value for the rest of the process, and in sight, so that a leak check finds only what nobody meant.
+pub fn keep<T: Send + Sync + 'static>(value: T) -> &'static T {
+    static KEPT: Mutex<Vec<&'static (dyn Any + Send + Sync)>> = Mutex::new(Vec::new());
+    let kept: &'static T = Box::leak(Box::new(value));
+    lock(&KEPT).push(kept);
+    kept
+}
+
 /// A virtual clock of this test's own.
 pub fn clock() -> &'static VirtualClock {
-    Box::leak(Box::default())
+    keep(VirtualClock::new())
 }
 
 pub fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
@@ -66,12 +75,12 @@ impl Steered {
     pub fn new() -> &'static Self {
         #[allow(clippy::disallowed_methods, reason = "an `Instant` to count from")]
         let start = Instant::now();
-        Box::leak(Box::new(Self {
+        keep(Self {
             start,
             now: Arc::new(Mutex::new(secs(1000))),
             reads: AtomicU32::new(0),
             slept: Mutex::default(),
-        }))
+        })
     }
 
     pub fn timer(&'static self) -> Timer {

@@ -1,7 +1,9 @@
-//! Lets the library's sources take shuttle's atomics instead of the standard library's.
+//! Lets the library's sources take the model checker's primitives where this package looks at them.
 
 fn main() {
-    println!("cargo::rustc-cfg=shuttle");
+    let part = std::env::var("CARGO_PKG_NAME").unwrap();
+    let part = part.strip_prefix("stamina-shuttle-").unwrap();
+    println!("cargo::rustc-cfg=shuttle=\"{part}\"");
     // The library's other features are not built here.
     println!(
         "cargo::rustc-check-cfg=cfg(feature, values(\"fleet\", \"http\", \"serde\", \"tokio\", \"tower\"))"

@@ -9,13 +9,17 @@
     reason = "a test may panic, reads the time once, and asks for exact balances"
 )]
 
+#[path = "../../orders.rs"]
+mod orders;
+
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
+use orders::every_order;
 use shuttle::thread;
-use stamina_shuttle::{Budget, Clock, Retry, Sleep, StopReason, Timer};
+use stamina_shuttle_budget::{Budget, Clock, Retry, Sleep, StopReason, Timer};
 
 /// A clock that stands still, so many seconds after the start, and where waits never end.
 struct Still(u64);
@@ -64,14 +68,6 @@ fn succeed(policy: &Retry<&'static str>) {
 fn cancel(policy: &Retry<&'static str>) {
     let mut call = Box::pin(policy.call_async(|| std::future::ready(Err::<(), _>("down"))));
     let _ = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-}
-
-fn every_order(check: impl Fn() + Send + Sync + 'static) {
-    let mut config = shuttle::Config::new();
-    // That it takes Relaxed for SeqCst: see above.
-    config.silence_warnings = true;
-    let all = shuttle::scheduler::DfsScheduler::new(None, false);
-    shuttle::Runner::new(all, config).run(check);
 }
 
 #[test]
