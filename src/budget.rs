@@ -647,10 +647,14 @@ mod tests {
                 let (credit, token) = (budget.credit as f64, budget.token as f64);
                 assert!(credit <= ratio * token * (1.0 + 1e-15), "{ratio} {floor}");
                 let least = if floor < 1_000_000 { 1e-6 } else { 1e-3 };
+                // Fine enough for steps of time to take little by their rounding.
+                assert!(floor > 1000 || budget.credit >= 1 << 21, "{ratio} {floor}");
                 assert!(credit >= ratio * token * (1.0 - least), "{ratio} {floor}");
                 // All of the floor has to fit a deficit, and a token a surplus.
                 assert!(token * f64::from(floor) <= (1_u64 << 62) as f64);
                 assert!(token <= (1_u64 << 52) as f64);
+                // What a first success adds is kept whole, though a surplus has 22 bits.
+                assert_eq!(packed(budget.credit, 0).units, budget.credit);
             }
         }
     }
