@@ -630,6 +630,20 @@ mod tests {
     }
 
     #[test]
+    fn every_fraction_with_a_numerator_of_five_digits_is_found() {
+        // Primes, so that the fractions are in their lowest terms.
+        for below in [99_991, 1_000_003, 15_485_863, 1_000_000_007] {
+            for above in (1..100_000).step_by(97) {
+                let ratio = above as f64 / below as f64;
+                if ratio < 1.0 {
+                    assert_eq!(fraction(ratio), Some((above, below)), "{above}/{below}");
+                }
+            }
+        }
+        assert_eq!(fraction(100_003.0 / 1_000_003.0), None);
+    }
+
+    #[test]
     fn a_success_never_counts_more_than_its_ratio_and_little_less() {
         let ratios = [
             1.0,
