@@ -63,6 +63,27 @@ fn down() -> Result<(), &'static str> {
 }
 
 #[test]
+fn looking_changes_nothing() {
+    // Nor from when on time is counted, which shows in its steps of 10 ms.
+    for (first, then) in (1..10).flat_map(|first| (1..10).map(move |then| (first, then))) {
+        let clock = Steered::new();
+        let [looked_at, alone] = [(); 2].map(|()| Arc::new(Budget::new()));
+        assert_eq!(looked_at.balance(clock.now()), 3.0);
+        clock.pass(Duration::from_millis(first));
+        for budget in [&looked_at, &alone] {
+            let policy = Retry::on::<&str>().timer(clock.timer());
+            let policy = policy.shared_budget(Arc::clone(budget));
+            policy.call(|| Ok(())).unwrap();
+        }
+        for _ in 0..10 {
+            clock.pass(Duration::from_millis(then));
+            let now = clock.now();
+            assert_eq!(looked_at.balance(now), alone.balance(now));
+        }
+    }
+}
+
+#[test]
 fn a_success_at_the_first_try_adds_the_ratio_whoever_drives() {
     let stage = Stage::new(Budget::new().ratio(0.125));
     let policy = &stage.policy;
