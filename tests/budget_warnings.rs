@@ -62,6 +62,13 @@ fn each_is_given_once_and_only_when_there_is_a_reason() {
         policy(&asked_by_two).call(down).unwrap_err();
         policy(&asked_by_two).call(down).unwrap_err();
     }
+    // A call that asks once has asked.
+    for _ in 0..50 {
+        let budget = Arc::new(Budget::new());
+        let once = policy(&budget).attempts(2);
+        once.call(down).unwrap_err();
+        once.call(down).unwrap_err();
+    }
     // A simulated client may make a single call.
     for _ in 0..50 {
         let budget = Arc::new(Budget::new().fresh());
