@@ -567,6 +567,23 @@ fn the_table_has_a_row_for_each_phase() {
         "{table}"
     );
     assert!(lines[1].contains("0 s"), "{table}");
+    let healthy = Fleet::of(&three(), "down").clients(10).phase(secs(1), 0.0);
+    let table = healthy.run().to_string();
+    let last = table.lines().last().unwrap();
+    assert!(
+        last.contains("100.00 %") && last.ends_with("  -"),
+        "{table}"
+    );
+}
+
+#[test]
+fn a_second_that_a_phase_only_begins_is_its_own_too() {
+    let outcome = Fleet::of(&three(), "down")
+        .clients(10)
+        .rate(1000.0)
+        .phase(ms(500), 0.0)
+        .run();
+    assert_eq!(outcome.phases[0].recovery, Some(Duration::ZERO));
 }
 
 #[test]
