@@ -553,6 +553,7 @@ impl Drop for Token {
 #[cfg(test)]
 mod tests {
     #![allow(
+        clippy::cast_possible_truncation,
         clippy::cast_precision_loss,
         reason = "tests compare roughly where numbers are large"
     )]
@@ -636,6 +637,20 @@ mod tests {
     }
 
     #[test]
+    fn every_fraction_with_a_numerator_of_five_digits_is_found() {
+        // Primes, so that the fractions are in their lowest terms.
+        for below in [99_991, 1_000_003, 15_485_863, 1_000_000_007] {
+            for above in (1..100_000).step_by(97) {
+                let ratio = above as f64 / below as f64;
+                if ratio < 1.0 {
+                    assert_eq!(fraction(ratio), Some((above, below)), "{above}/{below}");
+                }
+            }
+        }
+        assert_eq!(fraction(100_003.0 / 1_000_003.0), None);
+    }
+
+    #[test]
     fn a_success_never_counts_more_than_its_ratio_and_little_less() {
         let ratios = [
             1.0,
@@ -643,8 +658,10 @@ mod tests {
             0.7,
             0.2,
             std::f64::consts::FRAC_1_PI,
+            std::f64::consts::LN_2,
             1e-3,
             3.3e-5,
+            std::f64::consts::PI * 1e-6,
             1e-6,
         ];
         for floor in [0, 3, 1000, 1_000_000_000] {
@@ -652,12 +669,50 @@ mod tests {
                 let budget = Budget::new().floor(floor).ratio(ratio);
                 let (credit, token) = (budget.credit as f64, budget.token as f64);
                 assert!(credit <= ratio * token * (1.0 + 1e-15), "{ratio} {floor}");
-                let least = if floor < 1_000_000 { 1e-6 } else { 1e-3 };
+                let least = if floor < 1_000_000 { 5e-7 } else { 1e-3 };
+                // Fine enough for steps of time to take little by their rounding, and no finer than a surplus.
+                let bits = u64::BITS - budget.credit.leading_zeros();
+                assert!(bits == 22 || floor > 1000, "{ratio} {floor}");
                 assert!(credit >= ratio * token * (1.0 - least), "{ratio} {floor}");
                 // All of the floor has to fit a deficit, and a token a surplus.
                 assert!(token * f64::from(floor) <= (1_u64 << 62) as f64);
                 assert!(token <= (1_u64 << 52) as f64);
+                // What a first success adds is kept whole, though a surplus has 22 bits.
+                assert_eq!(packed(budget.credit, 0).units, budget.credit);
             }
+        }
+    }
+
+    #[test]
+    fn all_of_the_floor_fits_whatever_a_success_adds() {
+        for floor in [0, 3, 1_000_000_000, u32::MAX] {
+            for ratio in [1.0, 0.3, 1e-6, 1e-10, 1e-12, f64::MIN_POSITIVE] {
+                let token = i128::from(Budget::new().floor(floor).ratio(ratio).token);
+                let whole = token * (i128::from(floor) + 1);
+                assert!((1..=1 << 62).contains(&whole), "{ratio} {floor}: {token}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_quarter_of_the_circle_lies_behind_a_surplus() {
+        let budget = Budget::new();
+        let start = crate::timer::system_now();
+        assert_eq!(budget.step_of(start), 0);
+        let surplus = Level {
+            units: 1000,
+            step: 0,
+        };
+        let longest = STEPS - PAST;
+        for (step, left) in [(0, 1000), (longest, 0), (longest + 1, 1000), (STEPS, 1000)] {
+            let now = start + Duration::from_nanos(budget.step * step);
+            assert_eq!(budget.decayed(surplus, step) as i64, left, "{step}");
+            // Where no time has passed, it goes on from where it was.
+            let expected = Level {
+                units: left + 1,
+                step: if left == 0 { step } else { 0 },
+            };
+            assert_eq!(budget.changed(surplus, now, 1), expected, "{step}");
         }
     }
 

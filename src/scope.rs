@@ -86,9 +86,38 @@ impl<T: Clone> Scopes<T> {
 #[cfg(test)]
 mod tests {
     use super::{Ordering, Scopes, UNUSUAL};
+    use crate::testing::{Testing, set_testing};
+    use crate::{instrument, set_active};
+    use std::sync::{Mutex, PoisonError};
+
+    /// The count is the process's.
+    static ALONE: Mutex<()> = Mutex::new(());
+
+    #[test]
+    fn what_is_back_at_its_default_leaves_the_fast_path_alone() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let away = || UNUSUAL.load(Ordering::Relaxed);
+        let mut counts = vec![away()];
+        for change in [
+            || set_active(false),
+            || set_testing(Some(Testing::attempts(2))),
+            || set_active(true),
+            || set_testing(None),
+            || set_testing(None),
+            || instrument::set_hooks([]),
+            || instrument::set_hooks([]),
+            instrument::reset_hooks,
+            instrument::reset_hooks,
+        ] {
+            change();
+            counts.push(away());
+        }
+        assert_eq!(counts, [0, 1, 1, 1, 0, 0, 1, 1, 0, 0]);
+    }
 
     #[test]
     fn what_is_never_left_ends_with_its_thread() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let before = UNUSUAL.load(Ordering::Relaxed);
         let scopes = Scopes::new();
         scopes.enter("one");

@@ -63,6 +63,40 @@ fn down() -> Result<(), &'static str> {
 }
 
 #[test]
+fn looking_changes_nothing() {
+    // Nor from when on time is counted, which shows in its steps of 10 ms.
+    for (first, then) in (1..10).flat_map(|first| (1..10).map(move |then| (first, then))) {
+        let clock = Steered::new();
+        let [looked_at, even, alone] = [(); 3].map(|()| Arc::new(Budget::new().ratio(1.0)));
+        assert_eq!(looked_at.balance(clock.now()), 3.0);
+        // Takes a token and pays it back: there is no surplus yet, and so no time.
+        let mut failed = false;
+        let paid_back = Retry::on::<&str>()
+            .timer(clock.timer())
+            .waits(|_| Duration::ZERO)
+            .wait_jitter(Duration::ZERO)
+            .shared_budget(Arc::clone(&even));
+        let once = || match std::mem::replace(&mut failed, true) {
+            true => Ok(()),
+            false => down(),
+        };
+        paid_back.call(once).unwrap();
+        clock.pass(Duration::from_millis(first));
+        for budget in [&looked_at, &even, &alone] {
+            let policy = Retry::on::<&str>().timer(clock.timer());
+            let policy = policy.shared_budget(Arc::clone(budget));
+            policy.call(|| Ok(())).unwrap();
+        }
+        for _ in 0..10 {
+            clock.pass(Duration::from_millis(then));
+            let now = clock.now();
+            assert_eq!(looked_at.balance(now), alone.balance(now));
+            assert_eq!(even.balance(now), alone.balance(now));
+        }
+    }
+}
+
+#[test]
 fn a_success_at_the_first_try_adds_the_ratio_whoever_drives() {
     let stage = Stage::new(Budget::new().ratio(0.125));
     let policy = &stage.policy;

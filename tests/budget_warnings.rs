@@ -5,6 +5,7 @@
 mod scene;
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use scene::{clock, lock};
@@ -62,6 +63,13 @@ fn each_is_given_once_and_only_when_there_is_a_reason() {
         policy(&asked_by_two).call(down).unwrap_err();
         policy(&asked_by_two).call(down).unwrap_err();
     }
+    // A call that asks once has asked.
+    for _ in 0..50 {
+        let budget = Arc::new(Budget::new());
+        let once = policy(&budget).attempts(2);
+        once.call(down).unwrap_err();
+        once.call(down).unwrap_err();
+    }
     // A simulated client may make a single call.
     for _ in 0..50 {
         let budget = Arc::new(Budget::new().fresh());
@@ -70,9 +78,13 @@ fn each_is_given_once_and_only_when_there_is_a_reason() {
     assert_eq!(warnings(), [""; 0]);
 
     // One for each call: nine may have their reasons.
-    for _ in 0..9 {
+    for _ in 0..8 {
         policy(&Arc::new(Budget::new())).call(down).unwrap_err();
     }
+    // One that was resumed has asked, though it began elsewhere.
+    let resumed = policy(&Arc::new(Budget::new()));
+    let _ = resumed.resume(1, Duration::ZERO).decide(&"down");
+    drop(resumed);
     assert_eq!(warnings(), [""; 0]);
     // Not where telemetry is muted; but it is not forgotten.
     {

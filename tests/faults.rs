@@ -396,12 +396,17 @@ mod the_clock {
 #[track_caller]
 fn in_a_child(test: &str, circumstances: impl FnOnce(&mut Command)) {
     let program = std::env::current_exe().unwrap();
+    // Where all test files are one program, each is a module of it.
+    let test = match module_path!().split_once("::") {
+        Some((_, module)) => format!("{module}::{test}"),
+        None => test.to_owned(),
+    };
     let mut command = Command::new("sh");
     command.args(["-c", "exec \"$0\" \"$@\""]);
     circumstances(&mut command);
     command.arg(program).args([
         "--exact",
-        test,
+        &test,
         "--ignored",
         "--test-threads=1",
         "--nocapture",

@@ -389,6 +389,37 @@ fn calls_without_a_limit_are_left_unfinished_in_the_end() {
 }
 
 #[test]
+fn what_is_under_way_in_the_end_is_unfinished() {
+    // Messages of a day: none is back within the five minutes after the last phase, whether anybody waits for it or not.
+    let slow = Fleet::of(&three(), "down").latency(secs(86_400));
+    let patient = Server::new().client_timeout(secs(1 << 30));
+    for fleet in [slow.clone(), slow.server(patient)] {
+        let outcome = fleet.phase(secs(5), 0.0).run();
+        let phase = &outcome.phases[0];
+        let ended = phase.succeeded + phase.stopped(StopReason::AttemptsExhausted);
+        assert_eq!(phase.calls, ended + phase.unfinished, "{outcome}");
+        assert!(ended < phase.calls / 50, "{outcome}");
+        assert!(outcome.seconds.len() <= 305, "{outcome}");
+    }
+}
+
+#[test]
+fn a_reply_in_the_last_moment_counts() {
+    let server = Server::new().service_time(ms(100));
+    let served = |patience| {
+        let outcome = Fleet::of(&three(), "timed out")
+            .rate(5.0)
+            .latency(Duration::ZERO)
+            .server(server.client_timeout(patience))
+            .phase(secs(60), 0.0)
+            .run();
+        outcome.phases[0].success()
+    };
+    assert_eq!(served(ms(100)), 1.0);
+    assert_eq!(served(Duration::from_nanos(99_999_999)), 0.0);
+}
+
+#[test]
 fn a_surge_brings_more_calls_and_none_at_a_load_of_zero() {
     let outcome = Fleet::of(&three(), "down")
         .phase(secs(20), 0.0)
@@ -561,12 +592,32 @@ fn the_table_has_a_row_for_each_phase() {
     for cell in ["2", "60", "100.0 %", "x3.00", "0.00 %", "never"] {
         assert!(lines[2].contains(cell), "{cell}: {table}");
     }
+    let shown = format!("{:?}", outcome.phases[1].waits);
+    let count = format!("Spread {{ count: {}", outcome.phases[1].waits.count());
+    assert!(shown.starts_with(&count), "{shown}");
     let exhausted = outcome.phases[1].stopped(StopReason::AttemptsExhausted);
     assert!(
         lines[2].contains(&format!("attempts_exhausted {exhausted}")),
         "{table}"
     );
     assert!(lines[1].contains("0 s"), "{table}");
+    let healthy = Fleet::of(&three(), "down").clients(10).phase(secs(1), 0.0);
+    let table = healthy.run().to_string();
+    let last = table.lines().last().unwrap();
+    assert!(
+        last.contains("100.00 %") && last.ends_with("  -"),
+        "{table}"
+    );
+}
+
+#[test]
+fn a_second_that_a_phase_only_begins_is_its_own_too() {
+    let outcome = Fleet::of(&three(), "down")
+        .clients(10)
+        .rate(1000.0)
+        .phase(ms(500), 0.0)
+        .run();
+    assert_eq!(outcome.phases[0].recovery, Some(Duration::ZERO));
 }
 
 #[test]

@@ -303,11 +303,11 @@ fn what_a_call_is_called() {
         assert_eq!(told.len(), 1);
         told[0].callable().to_owned()
     };
-    let me = "hooks::what_a_call_is_called";
+    let me = concat!(module_path!(), "::what_a_call_is_called");
     let policy = twice();
 
     let _ = policy.call(down);
-    assert_eq!(name(), "hooks::down");
+    assert_eq!(name(), concat!(module_path!(), "::down"));
     let _ = policy.call(|| down());
     assert_eq!(name(), me);
     let _ = (|| policy.call(|| (|| down())()))();
@@ -336,19 +336,19 @@ fn what_a_call_is_called() {
     let _ = block_on(policy.call_async_with(&mut (), async |()| down()));
     assert_eq!(name(), me);
     let _ = policy.wrap(read)(1);
-    assert_eq!(name(), "hooks::place::read");
+    assert_eq!(name(), concat!(module_path!(), "::place::read"));
     let _ = policy.wrap(|byte: u8| read(byte))(1);
     assert_eq!(name(), me);
     let _ = block_on(policy.wrap_async(fetch)(()));
-    assert_eq!(name(), "hooks::place::fetch");
+    assert_eq!(name(), concat!(module_path!(), "::place::fetch"));
     let _ = block_on(policy.wrap_async(|()| fetch(()))(()));
     assert_eq!(name(), me);
     let wrapped = policy.wrap_async(fetch);
     let _ = block_on(wrapped(()).attempt_timeout(secs(1), || "slow"));
-    assert_eq!(name(), "hooks::place::fetch");
+    assert_eq!(name(), concat!(module_path!(), "::place::fetch"));
     let outcome = Retry::on::<Result<(), &str>>().attempts(1);
     let _ = outcome.call_outcome(down);
-    assert_eq!(name(), "hooks::down");
+    assert_eq!(name(), concat!(module_path!(), "::down"));
     let _ = block_on(outcome.call_outcome_async(|| fetch(())));
     assert_eq!(name(), me);
 

@@ -399,6 +399,24 @@ fn tests_wait_in_one_file_only() {
 }
 
 #[test]
+fn mutants_meet_every_test() {
+    let listed = include_str!("mutants.rs");
+    let without = ["layout", "mutants", "pages", "public_api", "readme", "soak"];
+    for entry in fs::read_dir(root().join("tests")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        if path.extension().is_none_or(|extension| extension != "rs") || without.contains(&name) {
+            continue;
+        }
+        let module = format!("#[path = \"{name}.rs\"]\nmod {name};");
+        assert!(
+            listed.contains(&module),
+            "tests/mutants.rs is without {name}"
+        );
+    }
+}
+
+#[test]
 fn nothing_else_lies_at_the_top() {
     let belongs = [
         ".ci",

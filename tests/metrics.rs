@@ -161,7 +161,11 @@ fn other_names_are_labels_too() {
     });
     let has = |part: &str| recorded.keys().any(|key| key.contains(part));
     assert!(
-        has("callable=metrics::other_names_are_labels_too,error_type=()"),
+        has(concat!(
+            "callable=",
+            module_path!(),
+            "::other_names_are_labels_too,error_type=()"
+        )),
         "{recorded:?}"
     );
     assert!(

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::de::Deserialize;
-use serde::de::value::{Error, MapDeserializer};
+use serde::de::value::{BytesDeserializer, Error, MapDeserializer};
 use stamina::{Retry, Settings};
 
 const D: Settings = Settings::DEFAULT;
@@ -201,6 +201,8 @@ fn plain_numbers_are_seconds_to_the_last_digit() {
     waits("4.35", ms(4350));
     waits("123456.789", ms(123_456_789));
     waits("1e17", Duration::from_secs(100_000_000_000_000_000));
+    // No float holds this one.
+    waits("9007199254740993", Duration::from_secs((1 << 53) + 1));
     // The float nearest to 0.1 + 0.2, to the nearest nanosecond.
     waits("0.30000000000000004", ms(300));
 }
@@ -637,6 +639,37 @@ fn it_is_written_as_a_person_would() {
         toml::to_string(&settings).unwrap(),
         "attempts = 10\ntimeout = \"45s\"\nwait_initial = \"1.5s\"\nwait_max = \"5s\"\nwait_jitter = \"1s\"\n\
          wait_exp_base = 1.2\nfull_jitter = false\n"
+    );
+    for (wait, written) in [
+        (ms(100), "100ms"),
+        (ms(1), "1ms"),
+        (Duration::from_micros(100_500), "0.1005s"),
+        (ms(1001), "1.001s"),
+        (ms(2000), "2s"),
+        (Duration::ZERO, "0s"),
+    ] {
+        let settings = Settings {
+            wait_initial: wait,
+            ..D
+        };
+        let json = serde_json::to_value(settings).unwrap();
+        assert_eq!(json["wait_initial"], written);
+    }
+}
+
+/// From a format of somebody's own: keys and values that are neither texts nor numbers.
+#[test]
+fn what_is_no_setting_at_all_is_told_of() {
+    let number = MapDeserializer::<_, Error>::new([(7_u32, "3")].into_iter());
+    assert_eq!(
+        Settings::deserialize(number).unwrap_err().to_string(),
+        "invalid type: integer `7`, expected the name of a retry setting"
+    );
+    let bytes = BytesDeserializer::<Error>::new(b"3");
+    let bytes = MapDeserializer::new([("attempts", bytes)].into_iter());
+    assert_eq!(
+        Settings::deserialize(bytes).unwrap_err().to_string(),
+        "invalid type: byte array, expected a retry setting"
     );
 }
 

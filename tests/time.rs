@@ -78,6 +78,12 @@ fn without_timeout_and_budget_no_clock_is_read() {
         attempts.next_wait(),
         attempts.succeed(()),
     );
+    // Nor does a call in a scope, which notes more of itself.
+    {
+        let _hooks = stamina::instrument::scoped_hooks([]);
+        let _ = policy.call(down);
+        let _ = block_on(of.call_async(|| async { down() }));
+    }
     assert_eq!(clock.reads(), 0);
     // What the details then call elapsed is the time waited.
     assert_eq!(attempts.elapsed(), attempts.waited());

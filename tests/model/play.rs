@@ -13,7 +13,7 @@ use stamina::instrument::{GaveUp, Hook, Recovered, RetryDetails, scoped_hooks};
 use stamina::testing::{self, Testing};
 use stamina::{Attempts, Budget, Clock, Decision, Retry, Settings, Sleep, StopReason, Timer};
 
-use crate::rules::{
+use super::rules::{
     Answer, Back, Bucket, CUT, Call, Cut, Details, Mode, Outcome, Policy, Seen, Step, check,
 };
 

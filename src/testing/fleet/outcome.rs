@@ -324,7 +324,7 @@ fn percent(share: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Second, recovery};
+    use super::{Second, percent, recovery};
     use std::time::Duration;
 
     fn seconds(fine: impl IntoIterator<Item = u64>) -> Vec<Second> {
@@ -356,6 +356,15 @@ mod tests {
         // A short phase is one window.
         recovers([100, 100, 100], Some(0));
         recovers([100, 0, 100], None);
+    }
+
+    #[test]
+    fn only_what_is_all_is_called_100_per_cent() {
+        let written = [0.0, 0.123_456, 0.5, 0.999_999, 1.0].map(percent);
+        assert_eq!(
+            written,
+            ["0.00 %", "12.34 %", "50.00 %", "99.99 %", "100.00 %"]
+        );
     }
 
     #[test]
