@@ -39,6 +39,8 @@ mod metrics;
 mod model;
 #[path = "nesting.rs"]
 mod nesting;
+#[path = "odd.rs"]
+mod odd;
 #[path = "operations.rs"]
 mod operations;
 #[path = "outcome.rs"]
@@ -61,6 +63,8 @@ mod serde;
 mod shapes;
 #[path = "spawn.rs"]
 mod spawn;
+#[path = "stack.rs"]
+mod stack;
 #[path = "switches.rs"]
 mod switches;
 #[path = "threads.rs"]
