@@ -71,6 +71,7 @@ mod attempts;
 mod backoff;
 mod budget;
 mod call;
+mod coarse;
 mod decision;
 mod depth;
 mod docs;

@@ -3,9 +3,9 @@
 pub(crate) use std::sync::atomic::Ordering;
 
 #[cfg(shuttle = "budget")]
-pub(crate) use shuttle::sync::atomic::AtomicU64;
+pub(crate) use shuttle::sync::{Condvar, Mutex, MutexGuard, atomic::AtomicU64};
 #[cfg(not(shuttle = "budget"))]
-pub(crate) use std::sync::atomic::AtomicU64;
+pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, atomic::AtomicU64};
 
 #[cfg(shuttle = "switches")]
 pub(crate) use shuttle::{sync::RwLock, sync::atomic::AtomicUsize, thread_local};

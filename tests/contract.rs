@@ -61,7 +61,11 @@ static POLICY: Retry<&str> = Retry::on::<&str>()
 static PLAIN: Retry<()> = Retry::on::<()>().named("a name");
 static SETTINGS: Settings = PLAIN.settings();
 static NAME: Option<&str> = PLAIN.name();
-const TIMERS: [Timer; 2] = [Timer::futures_timer(), Timer::custom(&CLOCK)];
+const TIMERS: [Timer; 3] = [
+    Timer::futures_timer(),
+    Timer::coarse(),
+    Timer::custom(&CLOCK),
+];
 const SLEEP: Sleep = Sleep::ready();
 const TESTING: Testing = Testing::attempts(3).capped();
 const LABEL: &str = StopReason::TimedOut.as_str();

@@ -11,9 +11,11 @@ use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Once};
+use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use stamina::instrument::{Hook, RetryDetails, scoped_hooks};
@@ -433,17 +435,23 @@ fn without_threads_a_future_waits_nevertheless() {
     });
 }
 
-/// Real time: half a second.
+/// Real time: a second.
 #[test]
 #[ignore = "run by `without_threads_a_future_waits_nevertheless` in a process of its own"]
 fn child_without_threads() {
     std::thread::Builder::new()
         .spawn(|| ())
         .expect_err("a process without threads");
+    waits_and_lets_others_run(Timer::futures_timer());
+    waits_and_lets_others_run(Timer::coarse());
+}
+
+fn waits_and_lets_others_run(timer: Timer) {
     let policy = Retry::on::<&str>()
         .attempts(3)
         .wait_initial(Duration::from_millis(100))
-        .wait_jitter(Duration::ZERO);
+        .wait_jitter(Duration::ZERO)
+        .timer(timer);
     let ticks = Cell::new(0_u32);
     let call = policy.report_async(|| async { Err::<(), _>("down") });
     // Something else on the same executor goes on meanwhile.
@@ -477,6 +485,38 @@ fn child_without_threads() {
         started.elapsed()
     );
     assert!(ticks.get() > 50, "{} turns", ticks.get());
+}
+
+/// The helper thread goes on. Real time: some 20 ms.
+#[test]
+fn a_waker_that_panics_takes_no_other_wait_with_it() {
+    struct Panics(AtomicU32);
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            panic!("a waker");
+        }
+    }
+
+    let policy = Retry::on::<&str>()
+        .attempts(2)
+        .wait_initial(Duration::from_millis(10))
+        .wait_jitter(Duration::ZERO)
+        .timer(Timer::coarse());
+    let fails = || async { Err::<(), _>("down") };
+    let panics = Arc::new(Panics(AtomicU32::new(0)));
+    let waker = Waker::from(Arc::clone(&panics));
+    let mut broken = pin!(policy.call_async(fails));
+    let polled = broken.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    for _ in 0..2 {
+        assert_eq!(
+            futures::executor::block_on(policy.call_async(fails)),
+            Err("down")
+        );
+    }
+    assert_eq!(panics.0.load(Ordering::Relaxed), 1);
+    assert_eq!(futures::executor::block_on(broken), Err("down"));
 }
 
 /// What a call takes it gives back: 20,000 of them fit where a leak of their errors would not.

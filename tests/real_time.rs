@@ -5,8 +5,10 @@ mod scene;
 use futures::executor::block_on;
 use scene::{ms, poll, secs};
 use stamina::{Retry, StopReason, Timer};
-use std::future::pending;
+use std::future::{Future, pending};
 use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
 /// Waits 20 ms twice.
@@ -41,20 +43,71 @@ fn blocking() {
     assert!(report.elapsed >= ms(40), "{report:?}");
 }
 
+/// The timers that need no runtime.
+const TIMERS: [Timer; 2] = [Timer::futures_timer(), Timer::coarse()];
+
 #[test]
-fn futures_timer() {
-    takes(ms(40), || {
-        assert_eq!(
-            block_on(policy().call_async(|| async { down() })),
-            Err("down")
-        );
+fn on_any_executor() {
+    for timer in TIMERS {
+        let policy = policy().timer(timer);
+        takes(ms(40), || {
+            assert_eq!(
+                block_on(policy.call_async(|| async { down() })),
+                Err("down")
+            );
+        });
+        takes(ms(40), || assert_eq!(policy.call(down), Err("down")));
+        takes(ms(20), || {
+            let hangs = || pending::<Result<(), _>>();
+            let policy = policy.attempts(1);
+            let call = policy.call_async(hangs).attempt_timeout(ms(20), || "slow");
+            assert_eq!(block_on(call), Err("slow"));
+        });
+    }
+}
+
+/// Waits of every length below and around its milliseconds, all at once: none is early, and each ends.
+#[test]
+fn many_coarse_waits_at_once() {
+    let waits = (1..300).map(|n| async move {
+        let wait = Duration::from_micros(97 * n);
+        let policy = policy().attempts(2).when(move |_| wait);
+        let policy = policy.timer(Timer::coarse());
+        let start = Instant::now();
+        let result = policy.call_async(|| async { down() }).await;
+        (result, start.elapsed(), wait)
     });
-    takes(ms(20), || {
-        let hangs = || pending::<Result<(), _>>();
-        let policy = policy().attempts(1);
-        let call = policy.call_async(hangs).attempt_timeout(ms(20), || "slow");
-        assert_eq!(block_on(call), Err("slow"));
-    });
+    for (result, took, wait) in block_on(futures::future::join_all(waits)) {
+        assert_eq!(result, Err("down"));
+        assert!(wait <= took && took < wait + secs(10), "{wait:?}: {took:?}");
+    }
+}
+
+/// Does nothing, and tells by its references who still holds it.
+struct Wakes;
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {}
+}
+
+/// An executor may drop what waits, and poll it with another waker than the last time.
+#[test]
+fn coarse_waits_are_dropped_and_moved() {
+    let policy = policy().timer(Timer::coarse());
+    let held = Arc::new(Wakes);
+    let begin = || {
+        let mut call = Box::pin(policy.call_async(|| async { down() }));
+        let waker = Waker::from(Arc::clone(&held));
+        let polled = call.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        call
+    };
+    let (moved, dropped) = (begin(), begin());
+    assert_eq!(Arc::strong_count(&held), 3);
+    drop(dropped);
+    assert_eq!(Arc::strong_count(&held), 2);
+    takes(ms(20), || assert_eq!(block_on(moved), Err("down")));
+    assert_eq!(Arc::strong_count(&held), 1);
 }
 
 #[test]
@@ -84,10 +137,12 @@ fn the_deadline() {
 
 #[test]
 fn the_longest_wait_can_be_begun_and_dropped() {
-    let policy = policy().no_timeout().when(|_| Duration::MAX);
-    let mut call = pin!(policy.call_async(|| async { down() }));
-    assert!(poll(call.as_mut()).is_pending());
-    assert!(poll(call.as_mut()).is_pending());
+    for timer in TIMERS {
+        let policy = policy().timer(timer).no_timeout().when(|_| Duration::MAX);
+        let mut call = pin!(policy.call_async(|| async { down() }));
+        assert!(poll(call.as_mut()).is_pending());
+        assert!(poll(call.as_mut()).is_pending());
+    }
 }
 
 #[test]
@@ -103,13 +158,11 @@ fn waits_of_zero_need_no_timer_and_no_runtime() {
             Err("down")
         );
     }
-    let policy = policy()
-        .timer(Timer::futures_timer())
-        .when(|_| Duration::ZERO);
-    assert_eq!(
-        block_on(policy.call_async(|| async { down() })),
-        Err("down")
-    );
+    for timer in TIMERS {
+        let policy = policy().timer(timer).when(|_| Duration::ZERO);
+        let call = policy.call_async(|| async { down() });
+        assert_eq!(scene::at_once(call), Err("down"));
+    }
 }
 
 #[cfg(feature = "tokio")]

@@ -166,6 +166,7 @@ fn timers_say_what_they_are() {
     let name = |timer: Timer| format!("{timer:?}");
     assert_eq!(name(Timer::default()), "Timer::futures_timer()");
     assert_eq!(name(Timer::futures_timer()), "Timer::futures_timer()");
+    assert_eq!(name(Timer::coarse()), "Timer::coarse()");
     assert_eq!(name(Timer::custom(clock())), "Timer::custom(..)");
     #[cfg(feature = "tokio")]
     assert_eq!(name(Timer::tokio()), "Timer::tokio()");

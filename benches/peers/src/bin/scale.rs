@@ -1,7 +1,7 @@
 //! Very many tasks at once: each fails twice, with waits of 10 - 50 ms. One configuration in one
 //! process, so that the peak of its memory is its own.
 //!
-//! `scale <hand|stamina> <tokio|futures-timer> <current|multi> <tasks>` prints
+//! `scale <hand|stamina> <tokio|futures-timer|coarse> <current|multi> <tasks>` prints
 //! `<wall seconds> <CPU seconds> <peak bytes per task>`.
 
 use std::fs;
@@ -13,9 +13,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_timer::Delay;
-use stamina::Retry;
-#[cfg(feature = "scale-tokio")]
-use stamina::Timer;
+use stamina::{Retry, Timer};
 use stamina_peers::operation::{Failure, Outcome};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
@@ -36,6 +34,7 @@ const POLICY: Retry<Failure> = Retry::on::<Failure>()
 #[cfg(feature = "scale-tokio")]
 static ON_TOKIO: Retry<Failure> = POLICY.timer(Timer::tokio());
 static ON_DEFAULT: Retry<Failure> = POLICY;
+static ON_COARSE: Retry<Failure> = POLICY.timer(Timer::coarse());
 
 /// An attempt of 64 bytes.
 struct Attempt {
@@ -114,7 +113,7 @@ async fn all<F: Future<Output = Outcome> + Send + 'static>(tasks: usize, call: i
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [who, sleeper, flavor, tasks] = arguments.as_slice() else {
-        panic!("usage: scale <hand|stamina> <tokio|futures-timer> <current|multi> <tasks>");
+        panic!("usage: scale <hand|stamina> <tokio|futures-timer|coarse> <current|multi> <tasks>");
     };
     let tasks: usize = tasks.parse().expect("a number of tasks");
     let runtime = runtime(flavor);
@@ -131,12 +130,16 @@ fn main() {
 fn run(runtime: &Runtime, who: &str, sleeper: &str, tasks: usize) {
     match (who, sleeper) {
         ("hand", "tokio") => runtime.block_on(all(tasks, || by_hand(tokio::time::sleep))),
-        ("hand", "futures-timer") => runtime.block_on(all(tasks, || by_hand(Delay::new))),
+        // `Timer::coarse()` is not to be had by hand.
+        ("hand", "futures-timer" | "coarse") => {
+            runtime.block_on(all(tasks, || by_hand(Delay::new)))
+        }
         #[cfg(feature = "scale-tokio")]
         ("stamina", "tokio") => runtime.block_on(all(tasks, || ON_TOKIO.call_async(operation()))),
         ("stamina", "futures-timer") => {
             runtime.block_on(all(tasks, || ON_DEFAULT.call_async(operation())))
         }
+        ("stamina", "coarse") => runtime.block_on(all(tasks, || ON_COARSE.call_async(operation()))),
         _ => panic!("no such configuration"),
     }
 }

@@ -1,7 +1,7 @@
 //! Measures everything and writes it into `docs/performance.md` and `docs/images/performance.svg`.
 //!
 //! `cargo run --release -p stamina-peers --bin report` does it all; names of sections after `--`
-//! do only those: `machine counts times memory contention scale light`.
+//! do only those: `machine counts times memory contention scale timers light`.
 
 use stamina_peers::allocations::Counting;
 
@@ -13,6 +13,7 @@ mod memory;
 mod page;
 mod programs;
 mod scale;
+mod timers;
 mod times;
 
 #[global_allocator]
@@ -27,6 +28,7 @@ const SECTIONS: &[Section] = &[
     ("memory", memory::section),
     ("contention", contention::section),
     ("scale", scale::section),
+    ("timers", timers::section),
     ("light", light::section),
 ];
 

@@ -25,7 +25,11 @@ pub fn section() -> Result<String, String> {
         "bytes/task, by hand",
         "stamina",
     ]);
-    for (sleeper, features) in [("tokio", "scale-tokio"), ("futures-timer", "scale")] {
+    for (sleeper, features) in [
+        ("tokio", "scale-tokio"),
+        ("futures-timer", "scale"),
+        ("coarse", "scale"),
+    ] {
         let program = build("scale", &["--no-default-features", "--features", features])?;
         for flavor in ["current", "multi"] {
             for tasks in ["100000", "1000000"] {

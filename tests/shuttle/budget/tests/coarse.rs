@@ -1,0 +1,207 @@
+//! `Timer::coarse()` under many of the orders in which threads can meet: the library's own buckets, on the locks and atomics
+//! of shuttle, which calls it a deadlock where a wake-up is lost. Time stands still, and what is due is so from the
+//! start; shuttle's `wait_timeout` never times out, so only being rung wakes the helper thread.
+
+#![allow(clippy::arithmetic_side_effects, reason = "a test may panic")]
+
+#[path = "../../../../src/coarse.rs"]
+mod coarse;
+#[path = "../../../../src/sync.rs"]
+#[allow(unused_imports, reason = "the buckets need only a part")]
+mod sync;
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Poll, Wake, Waker};
+use std::time::Duration;
+
+use coarse::{Buckets, Place};
+use shuttle::future::block_on;
+use shuttle::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use shuttle::thread;
+
+const NOW: u64 = 9;
+const NEVER: u64 = 10;
+
+/// Buckets with their helper thread.
+struct Running {
+    buckets: Arc<Buckets>,
+    ended: Arc<AtomicBool>,
+    helper: thread::JoinHandle<()>,
+}
+
+impl Running {
+    fn start() -> Self {
+        let (buckets, ended) = (Arc::new(Buckets::new()), Arc::new(AtomicBool::new(false)));
+        let (served, until) = (Arc::clone(&buckets), Arc::clone(&ended));
+        let helper = thread::spawn(move || {
+            while !until.load(Ordering::SeqCst) {
+                served.turn(|tick| {
+                    if tick <= NOW {
+                        Duration::ZERO
+                    } else {
+                        Duration::MAX
+                    }
+                });
+            }
+        });
+        Self {
+            buckets,
+            ended,
+            helper,
+        }
+    }
+
+    /// Ends the thread: if it sleeps, a wait that is due wakes it.
+    fn end(self) {
+        self.ended.store(true, Ordering::SeqCst);
+        let mut last = Place::new(NOW);
+        let _ = self.buckets.poll(&mut last, Waker::noop());
+        self.helper.join().unwrap();
+        self.buckets.cancel(&last);
+    }
+}
+
+/// Waits until the end.
+fn wait(buckets: &Buckets, mut place: Place) {
+    block_on(poll_fn(|cx| buckets.poll(&mut place, cx.waker())));
+}
+
+/// Counts how often it is woken, and by its references who still holds it.
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn counter() -> (Arc<Count>, Waker) {
+    let count = Arc::new(Count(AtomicUsize::new(0)));
+    (Arc::clone(&count), Waker::from(count))
+}
+
+fn config() -> shuttle::Config {
+    let mut config = shuttle::Config::new();
+    // That it takes Acquire and Release for SeqCst: what they order is also ordered by the lock.
+    config.silence_warnings = true;
+    config
+}
+
+/// A drawn lot of them: all would take hours.
+fn many_orders(check: impl Fn() + Send + Sync + 'static) {
+    let some = shuttle::scheduler::RandomScheduler::new(5_000);
+    shuttle::Runner::new(some, config()).run(check);
+}
+
+#[test]
+fn a_wait_ends() {
+    many_orders(|| {
+        let running = Running::start();
+        wait(&running.buckets, Place::new(1));
+        running.end();
+    });
+}
+
+#[test]
+fn an_earlier_wait_wakes_the_helper_thread() {
+    many_orders(|| {
+        let running = Running::start();
+        let (count, waker) = counter();
+        let mut never = Place::new(NEVER);
+        assert_eq!(running.buckets.poll(&mut never, &waker), Poll::Pending);
+        drop(waker);
+        wait(&running.buckets, Place::new(1));
+        assert_eq!(Arc::strong_count(&count), 2);
+        running.buckets.cancel(&never);
+        assert_eq!(Arc::strong_count(&count), 1);
+        running.end();
+        assert_eq!(count.0.load(Ordering::SeqCst), 0);
+    });
+}
+
+#[test]
+fn waits_of_one_bucket_and_of_others_end() {
+    many_orders(|| {
+        let running = Running::start();
+        let others = [1, 1, 2].map(|tick| {
+            let buckets = Arc::clone(&running.buckets);
+            thread::spawn(move || wait(&buckets, Place::new(tick)))
+        });
+        wait(&running.buckets, Place::new(2));
+        for other in others {
+            other.join().unwrap();
+        }
+        running.end();
+    });
+}
+
+#[test]
+fn a_wait_that_is_cancelled_takes_no_other_with_it() {
+    many_orders(|| {
+        let running = Running::start();
+        let buckets = Arc::clone(&running.buckets);
+        let cancels = thread::spawn(move || {
+            let (count, waker) = counter();
+            let mut place = Place::new(1);
+            let polled = buckets.poll(&mut place, &waker);
+            buckets.cancel(&place);
+            drop(waker);
+            (count, polled)
+        });
+        wait(&running.buckets, Place::new(1));
+        let (count, polled) = cancels.join().unwrap();
+        running.end();
+        // Cancelled or woken, but in no case kept.
+        assert_eq!(Arc::strong_count(&count), 1);
+        assert!(count.0.load(Ordering::SeqCst) <= usize::from(polled.is_pending()));
+    });
+}
+
+#[test]
+fn the_last_waker_is_woken() {
+    many_orders(|| {
+        let running = Running::start();
+        let (count, before) = counter();
+        let mut place = Place::new(1);
+        let first = running.buckets.poll(&mut place, &before);
+        drop(before);
+        wait(&running.buckets, place);
+        running.end();
+        assert_eq!(Arc::strong_count(&count), 1);
+        assert!(count.0.load(Ordering::SeqCst) <= usize::from(first.is_pending()));
+    });
+}
+
+#[test]
+fn a_waker_may_wait_and_cancel_itself() {
+    /// Does as an executor that drops or polls a task where it is woken, and counts it.
+    struct Meddling(Arc<Buckets>, Arc<AtomicUsize>);
+
+    impl Wake for Meddling {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    impl Drop for Meddling {
+        fn drop(&mut self) {
+            let mut place = Place::new(NEVER);
+            assert_eq!(self.0.poll(&mut place, Waker::noop()), Poll::Pending);
+            self.0.cancel(&place);
+            self.1.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    many_orders(|| {
+        let running = Running::start();
+        let meddled = Arc::new(AtomicUsize::new(0));
+        let (buckets, count) = (&running.buckets, &meddled);
+        let meddling = || Waker::from(Arc::new(Meddling(Arc::clone(buckets), Arc::clone(count))));
+        let mut place = Place::new(1);
+        let _ = buckets.poll(&mut place, &meddling());
+        let _ = buckets.poll(&mut place, &meddling());
+        buckets.cancel(&place);
+        running.end();
+        // None hung, and none panicked where that is contained.
+        assert_eq!(meddled.load(Ordering::SeqCst), 2);
+    });
+}
