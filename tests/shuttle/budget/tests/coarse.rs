@@ -1,8 +1,13 @@
 //! `Timer::coarse()` under many of the orders in which threads can meet: the library's own buckets, on the locks and atomics
 //! of shuttle, which calls it a deadlock where a wake-up is lost. Time stands still, and what is due is so from the
-//! start; shuttle's `wait_timeout` never times out, so only being rung wakes the helper thread.
+//! start; shuttle's `wait_timeout` never times out, so only being rung wakes the helper thread. Shuttle takes Acquire and
+//! Release for SeqCst: what they order is also ordered by the lock.
 
 #![allow(clippy::arithmetic_side_effects, reason = "a test may panic")]
+
+#[path = "../../orders.rs"]
+#[allow(dead_code, reason = "only where every order can be tried")]
+mod orders;
 
 #[path = "../../../../src/coarse.rs"]
 mod coarse;
@@ -81,17 +86,9 @@ fn counter() -> (Arc<Count>, Waker) {
     (Arc::clone(&count), Waker::from(count))
 }
 
-fn config() -> shuttle::Config {
-    let mut config = shuttle::Config::new();
-    // That it takes Acquire and Release for SeqCst: what they order is also ordered by the lock.
-    config.silence_warnings = true;
-    config
-}
-
-/// A drawn lot of them: all would take hours.
+/// All of them would take hours.
 fn many_orders(check: impl Fn() + Send + Sync + 'static) {
-    let some = shuttle::scheduler::RandomScheduler::new(5_000);
-    shuttle::Runner::new(some, config()).run(check);
+    orders::many_orders(5_000, check);
 }
 
 #[test]
