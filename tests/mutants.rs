@@ -61,6 +61,8 @@ mod report;
 mod serde;
 #[path = "shapes.rs"]
 mod shapes;
+#[path = "silence.rs"]
+mod silence;
 #[path = "spawn.rs"]
 mod spawn;
 #[path = "stack.rs"]
