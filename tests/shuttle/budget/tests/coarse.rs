@@ -1,7 +1,7 @@
 //! `Timer::coarse()` under many of the orders in which threads can meet: the library's own buckets, on the locks and atomics
 //! of shuttle, which calls it a deadlock where a wake-up is lost. Time stands still, and what is due is so from the
 //! start; shuttle's `wait_timeout` never times out, so only being rung wakes the helper thread. Shuttle takes Acquire and
-//! Release for SeqCst: what they order is also ordered by the lock.
+//! Release for `SeqCst`: what they order is also ordered by the lock.
 
 #![allow(clippy::arithmetic_side_effects, reason = "a test may panic")]
 
@@ -12,7 +12,7 @@ mod orders;
 #[path = "../../../../src/coarse.rs"]
 mod coarse;
 #[path = "../../../../src/sync.rs"]
-#[allow(unused_imports, reason = "the buckets need only a part")]
+#[allow(unused_imports, unused_macros, reason = "the buckets need only a part")]
 mod sync;
 
 use std::future::poll_fn;
