@@ -23,7 +23,7 @@ use tokio::sync::Notify;
 #[allow(dead_code, reason = "a part is enough here")]
 mod coarse;
 #[path = "../../../../src/sync.rs"]
-#[allow(unused_imports, reason = "a part is enough here")]
+#[allow(unused_imports, unused_macros, reason = "a part is enough here")]
 mod sync;
 #[path = "../../../../src/timer.rs"]
 #[allow(dead_code, reason = "a part is enough here")]

@@ -1,12 +1,10 @@
-//! `Timer::coarse()` under many of the orders in which threads can meet: the library's own buckets, on the locks and atomics
+//! `Timer::coarse()` under many orders in which threads can meet: the library's own buckets, on the locks and atomics
 //! of shuttle, which calls it a deadlock where a wake-up is lost. Time stands still, and what is due is so from the
-//! start; shuttle's `wait_timeout` never times out, so only being rung wakes the helper thread. Shuttle takes Acquire and
-//! Release for `SeqCst`: what they order is also ordered by the lock.
+//! start; shuttle's `wait_timeout` never times out, so only being rung wakes the helper thread.
 
 #![allow(clippy::arithmetic_side_effects, reason = "a test may panic")]
 
 #[path = "../../orders.rs"]
-#[allow(dead_code, reason = "only where every order can be tried")]
 mod orders;
 
 #[path = "../../../../src/coarse.rs"]
@@ -21,12 +19,21 @@ use std::task::{Poll, Wake, Waker};
 use std::time::Duration;
 
 use coarse::{Buckets, Place};
+use orders::every_order;
 use shuttle::future::block_on;
 use shuttle::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use shuttle::thread;
 
 const NOW: u64 = 9;
 const NEVER: u64 = 10;
+
+fn left(tick: u64) -> Duration {
+    if tick <= NOW {
+        Duration::ZERO
+    } else {
+        Duration::MAX
+    }
+}
 
 /// Buckets with their helper thread.
 struct Running {
@@ -41,13 +48,7 @@ impl Running {
         let (served, until) = (Arc::clone(&buckets), Arc::clone(&ended));
         let helper = thread::spawn(move || {
             while !until.load(Ordering::SeqCst) {
-                served.turn(|tick| {
-                    if tick <= NOW {
-                        Duration::ZERO
-                    } else {
-                        Duration::MAX
-                    }
-                });
+                served.turn(left);
             }
         });
         Self {
@@ -86,9 +87,23 @@ fn counter() -> (Arc<Count>, Waker) {
     (Arc::clone(&count), Waker::from(count))
 }
 
-/// All of them would take hours.
+/// Where all orders would take hours.
 fn many_orders(check: impl Fn() + Send + Sync + 'static) {
-    orders::many_orders(5_000, check);
+    orders::many_orders(2_000, check);
+}
+
+#[test]
+fn a_wait_wakes_its_waker() {
+    every_order(|| {
+        let buckets = Arc::new(Buckets::new());
+        let (count, waker) = counter();
+        let waits = Arc::clone(&buckets);
+        let waits = thread::spawn(move || waits.poll(&mut Place::new(1), &waker));
+        while count.0.load(Ordering::SeqCst) == 0 {
+            buckets.turn(left);
+        }
+        assert_eq!(waits.join().unwrap(), Poll::Pending);
+    });
 }
 
 #[test]
