@@ -112,7 +112,8 @@ mod tests {
             change();
             counts.push(away());
         }
-        assert_eq!(counts, [0, 1, 1, 1, 0, 0, 1, 1, 0, 0]);
+        // Hooks of the process don't count: production has them too.
+        assert_eq!(counts, [0, 1, 1, 1, 0, 0, 0, 0, 0, 0]);
     }
 
     #[test]

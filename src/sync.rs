@@ -8,9 +8,17 @@ pub(crate) use shuttle::sync::{Condvar, Mutex, MutexGuard, atomic::AtomicU64};
 pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, atomic::AtomicU64};
 
 #[cfg(shuttle = "switches")]
-pub(crate) use shuttle::{sync::RwLock, sync::atomic::AtomicUsize, thread_local};
+pub(crate) use shuttle::{
+    sync::RwLock,
+    sync::atomic::{AtomicBool, AtomicUsize},
+    thread_local,
+};
 #[cfg(not(shuttle = "switches"))]
-pub(crate) use std::{sync::RwLock, sync::atomic::AtomicUsize, thread_local};
+pub(crate) use std::{
+    sync::RwLock,
+    sync::atomic::{AtomicBool, AtomicUsize},
+    thread_local,
+};
 
 /// A static that switches are kept in: just that, or under the model checker a new one for each of its executions.
 macro_rules! process_wide {

@@ -17,8 +17,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::decision::StopReason;
-use crate::scope::{Scopes, any_unusual, leave_default, return_to_default};
-use crate::sync::{RwLock, process_wide, thread_local};
+use crate::scope::Scopes;
+use crate::sync::{AtomicBool, Ordering, RwLock, process_wide, thread_local};
 
 #[cfg(feature = "log")]
 mod log;
@@ -183,17 +183,19 @@ process_wide! {
     static HOOKS: RwLock<Option<Hooks>> = RwLock::new(None);
 }
 
+process_wide! {
+    /// Whether there are process-wide hooks. Production has them too, so they are no matter of `scope`: a call looks here
+    /// only when it has something to tell.
+    static REPLACED: AtomicBool = AtomicBool::new(false);
+}
+
 thread_local! {
     static SCOPED: Scopes<Hooks> = const { Scopes::new() };
 }
 
 fn replace_hooks(hooks: Option<Hooks>) {
     let mut current = HOOKS.write().unwrap_or_else(PoisonError::into_inner);
-    match (current.is_some(), hooks.is_some()) {
-        (false, true) => leave_default(),
-        (true, false) => return_to_default(),
-        _ => {}
-    }
+    REPLACED.store(hooks.is_some(), Ordering::Relaxed);
     let replaced = std::mem::replace(&mut *current, hooks);
     drop(current);
     // Only now, without the lock: the last reference to a hook may go with it, and its drop may come here.
@@ -266,11 +268,7 @@ fn process_hooks() -> Option<Hooks> {
 }
 
 fn in_force() -> Option<Hooks> {
-    if any_unusual() {
-        scoped_now().or_else(process_hooks)
-    } else {
-        None
-    }
+    scoped_now().or_else(process_hooks)
 }
 
 /// Keeps hooks in force on this thread until it is dropped. Made by [`scoped_hooks`].
@@ -399,7 +397,7 @@ fn contain<T>(watcher: impl FnOnce() -> T) -> Option<T> {
 /// Whether anybody would be told; asked first, because putting the details together costs more than a retry.
 #[inline]
 pub(crate) fn listening(scoped: Option<&Hooks>, warn: bool) -> bool {
-    scoped.is_some() || any_unusual() || defaults_listen(warn)
+    scoped.is_some() || REPLACED.load(Ordering::Relaxed) || defaults_listen(warn)
 }
 
 fn tell(scoped: Option<&Hooks>, tell: impl Fn(&dyn Hook)) {

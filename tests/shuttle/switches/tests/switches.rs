@@ -278,6 +278,7 @@ fn an_event_comes_to_the_whole_of_one_list() {
         join([replaces]);
         assert_eq!(fail(), 2);
         assert!(heard.lock().unwrap().iter().all(|(_, list, _)| *list == 2));
+        assert_eq!(unusual(), 0, "hooks of the process slow no call down");
         came_to_one_list_each(&heard);
         instrument::reset_hooks();
         all_is_usual();
