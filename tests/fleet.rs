@@ -406,7 +406,7 @@ fn what_is_under_way_in_the_end_is_unfinished() {
 #[test]
 fn a_reply_in_the_last_moment_counts() {
     let server = Server::new().service_time(ms(100));
-    let served = |patience| {
+    let success_with = |patience| {
         let outcome = Fleet::of(&three(), "timed out")
             .rate(5.0)
             .latency(Duration::ZERO)
@@ -415,8 +415,8 @@ fn a_reply_in_the_last_moment_counts() {
             .run();
         outcome.phases[0].success()
     };
-    assert_eq!(served(ms(100)), 1.0);
-    assert_eq!(served(Duration::from_nanos(99_999_999)), 0.0);
+    assert_eq!(success_with(ms(100)), 1.0);
+    assert_eq!(success_with(Duration::from_nanos(99_999_999)), 0.0);
 }
 
 #[test]
