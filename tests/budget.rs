@@ -76,9 +76,12 @@ fn looking_changes_nothing() {
             .waits(|_| Duration::ZERO)
             .wait_jitter(Duration::ZERO)
             .shared_budget(Arc::clone(&even));
-        let once = || match std::mem::replace(&mut failed, true) {
-            true => Ok(()),
-            false => down(),
+        let once = || {
+            if std::mem::replace(&mut failed, true) {
+                Ok(())
+            } else {
+                down()
+            }
         };
         paid_back.call(once).unwrap();
         clock.pass(Duration::from_millis(first));

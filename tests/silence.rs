@@ -35,9 +35,12 @@ fn looks() -> u32 {
         .timer(clock.timer())
         .wait_jitter(Duration::ZERO);
     let failed = Cell::new(false);
-    let fails_once = || match failed.replace(true) {
-        false => Err("down"),
-        true => Ok(()),
+    let fails_once = || {
+        if failed.replace(true) {
+            Ok(())
+        } else {
+            Err("down")
+        }
     };
     assert_eq!(policy.call(fails_once), Ok(()));
     clock.reads()
