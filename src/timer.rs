@@ -92,14 +92,13 @@ pub struct Timer(Kind);
 // registers, and each wait would copy it.
 #[derive(Clone, Copy)]
 enum Kind {
-    Ours(Made),
+    Known(Known),
     Custom(&'static dyn Clock),
 }
 
 #[derive(Clone, Copy)]
-enum Made {
+enum Known {
     FuturesTimer,
-    Coarse,
     #[cfg(feature = "tokio")]
     Tokio,
 }
@@ -120,7 +119,7 @@ impl Timer {
     /// ```
     #[must_use]
     pub const fn futures_timer() -> Self {
-        Self(Kind::Ours(Made::FuturesTimer))
+        Self(Kind::Known(Known::FuturesTimer))
     }
 
     /// For very many waits at once: to the millisecond, by one helper thread of stamina's own, [`Instant::now`] and
@@ -158,7 +157,7 @@ impl Timer {
     /// ```
     #[must_use]
     pub const fn coarse() -> Self {
-        Self(Kind::Ours(Made::Coarse))
+        Self(Kind::Custom(&COARSE))
     }
 
     /// tokio's sleep and tokio's clock, so that `tokio::time::pause()` holds for waits and deadlines.
@@ -188,7 +187,7 @@ impl Timer {
     #[cfg(feature = "tokio")]
     #[must_use]
     pub const fn tokio() -> Self {
-        Self(Kind::Ours(Made::Tokio))
+        Self(Kind::Known(Known::Tokio))
     }
 
     /// A clock of your own.
@@ -211,9 +210,9 @@ impl Timer {
     #[inline]
     pub(crate) fn now(self) -> Instant {
         match self.0 {
-            Kind::Ours(Made::FuturesTimer | Made::Coarse) => system_now(),
+            Kind::Known(Known::FuturesTimer) => system_now(),
             #[cfg(feature = "tokio")]
-            Kind::Ours(Made::Tokio) => tokio::time::Instant::now().into_std(),
+            Kind::Known(Known::Tokio) => tokio::time::Instant::now().into_std(),
             Kind::Custom(clock) => clock.now(),
         }
     }
@@ -223,10 +222,9 @@ impl Timer {
             // A clock of the user's is told of every wait, a zero one too.
             Kind::Custom(clock) => clock.sleep(duration),
             _ if duration.is_zero() => Sleep::ready(),
-            Kind::Ours(Made::FuturesTimer) => delay(duration),
-            Kind::Ours(Made::Coarse) => coarse(duration),
+            Kind::Known(Known::FuturesTimer) => delay(duration),
             #[cfg(feature = "tokio")]
-            Kind::Ours(Made::Tokio) => Sleep {
+            Kind::Known(Known::Tokio) => Sleep {
                 sleeping: Sleeping::Tokio {
                     sleep: tokio::time::sleep(duration),
                 },
@@ -240,9 +238,7 @@ impl Timer {
         match self.0 {
             Kind::Custom(clock) => clock.sleep_blocking(duration),
             _ if duration.is_zero() => {}
-            Kind::Ours(Made::FuturesTimer | Made::Coarse) => std::thread::sleep(duration),
-            #[cfg(feature = "tokio")]
-            Kind::Ours(Made::Tokio) => std::thread::sleep(duration),
+            Kind::Known(_) => std::thread::sleep(duration),
         }
     }
 }
@@ -257,9 +253,7 @@ pub(crate) fn system_now() -> Instant {
     Instant::now()
 }
 
-// The two that follow are not in line, or `Timer::sleep` would save registers for them on behalf of every timer.
-
-/// A wait by futures-timer.
+/// A wait by futures-timer. Not in line, or `Timer::sleep` would save registers for it on behalf of every timer.
 #[inline(never)]
 fn delay(duration: Duration) -> Sleep {
     /// Whether its helper thread is known to run. Once it does, it does so for good.
@@ -280,18 +274,25 @@ fn delay(duration: Duration) -> Sleep {
     }
 }
 
-static BUCKETS: Buckets = Buckets::new();
+/// [`Timer::coarse`] is a custom clock, so that a program that does not name it does not contain it.
+struct Coarse {
+    buckets: Buckets,
+    /// What the buckets count their milliseconds from. Set once the helper thread runs.
+    epoch: OnceLock<Instant>,
+    starting: Mutex<()>,
+}
 
-/// What `BUCKETS` counts its milliseconds from, once its helper thread runs.
-fn coarse_epoch() -> Option<Instant> {
-    static EPOCH: OnceLock<Instant> = OnceLock::new();
+static COARSE: Coarse = Coarse {
+    buckets: Buckets::new(),
+    epoch: OnceLock::new(),
+    starting: Mutex::new(()),
+};
 
+impl Coarse {
     #[cold]
-    fn start() -> Option<Instant> {
-        static STARTING: Mutex<()> = Mutex::new(());
-
-        let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
-        if EPOCH.get().is_none() {
+    fn start(&'static self) -> Option<Instant> {
+        let _alone = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.epoch.get().is_none() {
             let epoch = system_now();
             let left = move |tick| {
                 Duration::from_millis(tick)
@@ -301,43 +302,57 @@ fn coarse_epoch() -> Option<Instant> {
             thread
                 .spawn(move || {
                     loop {
-                        BUCKETS.turn(left);
+                        self.buckets.turn(left);
                     }
                 })
                 .ok()?;
-            let _ = EPOCH.set(epoch);
+            let _ = self.epoch.set(epoch);
         }
-        EPOCH.get().copied()
-    }
-
-    EPOCH.get().copied().or_else(start)
-}
-
-/// A wait by milliseconds.
-#[inline(never)]
-fn coarse(duration: Duration) -> Sleep {
-    let Some(epoch) = coarse_epoch() else {
-        return without_thread(duration);
-    };
-    // Rounded up.
-    let end = system_now()
-        .saturating_duration_since(epoch)
-        .saturating_add(duration)
-        .saturating_add(Duration::from_nanos(999_999));
-    let tick = u64::try_from(end.as_millis()).unwrap_or(u64::MAX);
-    Sleep {
-        sleeping: Sleeping::Coarse {
-            wait: CoarseWait(Place::new(tick)),
-        },
+        self.epoch.get().copied()
     }
 }
 
-/// A place in `BUCKETS`, given back when it is dropped.
+impl Clock for Coarse {
+    fn now(&self) -> Instant {
+        system_now()
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        if duration.is_zero() {
+            return Sleep::ready();
+        }
+        let Some(epoch) = COARSE.epoch.get().copied().or_else(|| COARSE.start()) else {
+            return without_thread(duration);
+        };
+        // Rounded up.
+        let end = system_now()
+            .saturating_duration_since(epoch)
+            .saturating_add(duration)
+            .saturating_add(Duration::from_nanos(999_999));
+        let tick = u64::try_from(end.as_millis()).unwrap_or(u64::MAX);
+        Sleep::boxed(CoarseWait(Place::new(tick)))
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "this is the room for sleeping")]
+    fn sleep_blocking(&self, duration: Duration) {
+        std::thread::sleep(duration);
+    }
+}
+
+/// A place in the buckets, given back when it is dropped.
 struct CoarseWait(Place);
+
+impl Future for CoarseWait {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        COARSE.buckets.poll(&mut self.0, cx.waker())
+    }
+}
 
 impl Drop for CoarseWait {
     fn drop(&mut self) {
-        BUCKETS.cancel(&self.0);
+        COARSE.buckets.cancel(&self.0);
     }
 }
 
@@ -370,10 +385,10 @@ impl Default for Timer {
 impl fmt::Debug for Timer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            Kind::Ours(Made::FuturesTimer) => "Timer::futures_timer()",
-            Kind::Ours(Made::Coarse) => "Timer::coarse()",
+            Kind::Known(Known::FuturesTimer) => "Timer::futures_timer()",
             #[cfg(feature = "tokio")]
-            Kind::Ours(Made::Tokio) => "Timer::tokio()",
+            Kind::Known(Known::Tokio) => "Timer::tokio()",
+            Kind::Custom(clock) if std::ptr::addr_eq(clock, &raw const COARSE) => "Timer::coarse()",
             Kind::Custom(_) => "Timer::custom(..)",
         })
     }
@@ -409,7 +424,6 @@ pin_project! {
     enum Sleeping {
         Ready,
         Delay { #[pin] delay: Delay },
-        Coarse { wait: CoarseWait },
         Tokio { #[pin] sleep: TokioSleep },
         Boxed { sleep: Pin<Box<dyn Future<Output = ()> + Send>> },
     }
@@ -454,7 +468,6 @@ impl Future for Sleep {
         match self.project().sleeping.project() {
             Project::Ready => Poll::Ready(()),
             Project::Delay { delay } => delay.poll(cx),
-            Project::Coarse { wait } => BUCKETS.poll(&mut wait.0, cx.waker()),
             Project::Tokio { sleep } => sleep.poll(cx),
             Project::Boxed { sleep } => sleep.as_mut().poll(cx),
         }
