@@ -51,6 +51,15 @@ impl Place {
     }
 }
 
+/// What a wait asks of its timer.
+pub(crate) trait Waits: Sync {
+    /// Whether the wait is over; if not, this waker is woken when it is.
+    fn poll(&self, place: &mut Place, waker: &Waker) -> Poll<()>;
+
+    /// Takes a wait out that nobody waits for any more.
+    fn cancel(&self, place: &Place);
+}
+
 impl Buckets {
     pub(crate) const fn new() -> Self {
         Self {
@@ -69,36 +78,6 @@ impl Buckets {
 
     fn is_over(&self, place: &Place) -> bool {
         place.tick <= self.over.load(Ordering::Acquire)
-    }
-
-    /// Whether the wait is over; if not, this waker is woken when it is.
-    pub(crate) fn poll(&self, place: &mut Place, waker: &Waker) -> Poll<()> {
-        if !self.is_over(place) {
-            // No code of wakers runs under the lock: it may end up here.
-            let waker = waker.clone();
-            let mut state = self.lock();
-            if !self.is_over(place) {
-                let before = state.put(place, waker);
-                if place.tick < state.asleep_until {
-                    // Once is enough.
-                    state.asleep_until = 0;
-                    self.alarm.notify_one();
-                }
-                drop(state);
-                drop(before);
-                return Poll::Pending;
-            }
-        }
-        place.at = NOWHERE;
-        Poll::Ready(())
-    }
-
-    /// Takes a wait out that nobody waits for any more.
-    pub(crate) fn cancel(&self, place: &Place) {
-        if place.at != NOWHERE && !self.is_over(place) {
-            let waker = self.lock().take(place);
-            drop(waker);
-        }
     }
 
     /// One round of the helper thread: empties the first bucket if its time has come, and else sleeps until it has,
@@ -128,6 +107,36 @@ impl Buckets {
             }
         };
         state.asleep_until = 0;
+    }
+}
+
+impl Waits for Buckets {
+    fn poll(&self, place: &mut Place, waker: &Waker) -> Poll<()> {
+        if !self.is_over(place) {
+            // No code of wakers runs under the lock: it may end up here.
+            let waker = waker.clone();
+            let mut state = self.lock();
+            if !self.is_over(place) {
+                let before = state.put(place, waker);
+                if place.tick < state.asleep_until {
+                    // Once is enough.
+                    state.asleep_until = 0;
+                    self.alarm.notify_one();
+                }
+                drop(state);
+                drop(before);
+                return Poll::Pending;
+            }
+        }
+        place.at = NOWHERE;
+        Poll::Ready(())
+    }
+
+    fn cancel(&self, place: &Place) {
+        if place.at != NOWHERE && !self.is_over(place) {
+            let waker = self.lock().take(place);
+            drop(waker);
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use futures_timer::Delay;
 use pin_project_lite::pin_project;
 
-use crate::coarse::{Buckets, Place};
+use crate::coarse::{Buckets, Place, Waits};
 
 #[cfg(feature = "tokio")]
 use tokio::time::Sleep as TokioSleep;
@@ -274,25 +274,26 @@ fn delay(duration: Duration) -> Sleep {
     }
 }
 
-/// [`Timer::coarse`] is a custom clock, so that a program that does not name it does not contain it.
+/// [`Timer::coarse`] is a custom clock, and its waits find it behind a pointer, so that a program that does not name it
+/// does not contain it.
 struct Coarse {
     buckets: Buckets,
-    /// What the buckets count their milliseconds from. Set once the helper thread runs.
-    epoch: OnceLock<Instant>,
     starting: Mutex<()>,
 }
 
 static COARSE: Coarse = Coarse {
     buckets: Buckets::new(),
-    epoch: OnceLock::new(),
     starting: Mutex::new(()),
 };
 
+/// Set once the helper thread of `COARSE` runs: what its milliseconds are counted from, and its buckets.
+static RUNNING: OnceLock<(Instant, &dyn Waits)> = OnceLock::new();
+
 impl Coarse {
     #[cold]
-    fn start(&'static self) -> Option<Instant> {
+    fn start(&'static self) -> Option<&'static (Instant, &'static dyn Waits)> {
         let _alone = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.epoch.get().is_none() {
+        if RUNNING.get().is_none() {
             let epoch = system_now();
             let left = move |tick| {
                 Duration::from_millis(tick)
@@ -306,9 +307,9 @@ impl Coarse {
                     }
                 })
                 .ok()?;
-            let _ = self.epoch.set(epoch);
+            let _ = RUNNING.set((epoch, &self.buckets));
         }
-        self.epoch.get().copied()
+        RUNNING.get()
     }
 }
 
@@ -321,16 +322,20 @@ impl Clock for Coarse {
         if duration.is_zero() {
             return Sleep::ready();
         }
-        let Some(epoch) = COARSE.epoch.get().copied().or_else(|| COARSE.start()) else {
+        let Some((epoch, _)) = RUNNING.get().or_else(|| COARSE.start()) else {
             return without_thread(duration);
         };
         // Rounded up.
         let end = system_now()
-            .saturating_duration_since(epoch)
+            .saturating_duration_since(*epoch)
             .saturating_add(duration)
             .saturating_add(Duration::from_nanos(999_999));
         let tick = u64::try_from(end.as_millis()).unwrap_or(u64::MAX);
-        Sleep::boxed(CoarseWait(Place::new(tick)))
+        Sleep {
+            sleeping: Sleeping::Coarse {
+                wait: CoarseWait(Place::new(tick)),
+            },
+        }
     }
 
     #[allow(clippy::disallowed_methods, reason = "this is the room for sleeping")]
@@ -342,17 +347,19 @@ impl Clock for Coarse {
 /// A place in the buckets, given back when it is dropped.
 struct CoarseWait(Place);
 
-impl Future for CoarseWait {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        COARSE.buckets.poll(&mut self.0, cx.waker())
+impl CoarseWait {
+    fn poll(&mut self, waker: &Waker) -> Poll<()> {
+        RUNNING.get().map_or(Poll::Ready(()), |(_, buckets)| {
+            buckets.poll(&mut self.0, waker)
+        })
     }
 }
 
 impl Drop for CoarseWait {
     fn drop(&mut self) {
-        COARSE.buckets.cancel(&self.0);
+        if let Some((_, buckets)) = RUNNING.get() {
+            buckets.cancel(&self.0);
+        }
     }
 }
 
@@ -424,6 +431,7 @@ pin_project! {
     enum Sleeping {
         Ready,
         Delay { #[pin] delay: Delay },
+        Coarse { wait: CoarseWait },
         Tokio { #[pin] sleep: TokioSleep },
         Boxed { sleep: Pin<Box<dyn Future<Output = ()> + Send>> },
     }
@@ -468,6 +476,7 @@ impl Future for Sleep {
         match self.project().sleeping.project() {
             Project::Ready => Poll::Ready(()),
             Project::Delay { delay } => delay.poll(cx),
+            Project::Coarse { wait } => wait.poll(cx.waker()),
             Project::Tokio { sleep } => sleep.poll(cx),
             Project::Boxed { sleep } => sleep.as_mut().poll(cx),
         }

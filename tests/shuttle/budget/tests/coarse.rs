@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::task::{Poll, Wake, Waker};
 use std::time::Duration;
 
-use coarse::{Buckets, Place};
+use coarse::{Buckets, Place, Waits};
 use orders::every_order;
 use shuttle::future::block_on;
 use shuttle::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
