@@ -44,11 +44,14 @@ impl From<Duration> for Wait {
 pub(crate) struct Backoff {
     initial: u64,
     base: f64,
-    /// Whether doubling `initial` is all there is to growing: no other base, no schedule of the user's own, no full
-    /// jitter. Known beforehand, this is one look for each wait instead of five.
-    doubles: bool,
-    /// How often `initial` can be doubled.
-    doublings: u32,
+    /// Whether shifting `initial` is all there is to growing: the base is a power of two (1, which keeps the wait the
+    /// same, is one), no schedule of the user's own, no full jitter. Known beforehand, this is one look for each wait
+    /// instead of five.
+    shifts: bool,
+    /// How far each failure shifts.
+    shift: u32,
+    /// From how many shifts on the wait is `cap`.
+    shifts_to_cap: u32,
     own: Option<fn(u32) -> Duration>,
     /// Where growing ends. The room for the jitter is kept free above it, so that it never vanishes at the maximum.
     cap: u64,
@@ -59,56 +62,57 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    #[allow(
-        clippy::float_cmp,
-        reason = "exactly 2 is the default and can be shifted"
-    )]
     pub(crate) const fn new(settings: &Settings, own: Option<fn(u32) -> Duration>) -> Self {
         let max = nanos(settings.wait_max);
         let jitter = nanos(settings.wait_jitter);
         let jitter = if jitter < max { jitter } else { max };
         let initial = nanos(settings.wait_initial);
-        let doubles = settings.wait_exp_base == 2.0 && own.is_none() && !settings.full_jitter;
+        let cap = if settings.full_jitter {
+            max
+        } else {
+            max.saturating_sub(jitter)
+        };
+        let by_shifts = initial > 0 && own.is_none() && !settings.full_jitter;
+        let (shifts, shift, shifts_to_cap) = match log2(settings.wait_exp_base) {
+            Some(shift) if by_shifts => (true, shift, shifts_to_cap(initial, shift, cap)),
+            _ => (false, 0, 0),
+        };
         Self {
             initial,
             base: settings.wait_exp_base,
-            doubles: doubles && initial > 0,
-            doublings: initial.leading_zeros(),
+            shifts,
+            shift,
+            shifts_to_cap,
             own,
-            cap: if settings.full_jitter {
-                max
-            } else {
-                max.saturating_sub(jitter)
-            },
+            cap,
             jitter,
             full_jitter: settings.full_jitter,
         }
     }
 
     #[inline]
-    pub(crate) const fn doubles(&self) -> bool {
-        self.doubles
+    pub(crate) const fn shifts(&self) -> bool {
+        self.shifts
     }
 
     /// The shortest wait after failed attempt `number`, and the width of the random part on top of it.
     #[inline]
     fn spread(&self, number: u32) -> (u64, u64) {
-        if self.doubles {
-            (self.doubled(number), self.jitter)
+        if self.shifts {
+            (self.shifted(number), self.jitter)
         } else {
             self.spread_otherwise(number)
         }
     }
 
     #[inline]
-    fn doubled(&self, number: u32) -> u64 {
+    fn shifted(&self, number: u32) -> u64 {
         let times = number.wrapping_sub(1);
-        let grown = if times <= self.doublings {
-            self.initial.wrapping_shl(times)
+        if times < self.shifts_to_cap {
+            self.initial.wrapping_shl(times.wrapping_mul(self.shift))
         } else {
-            u64::MAX
-        };
-        grown.min(self.cap)
+            self.cap
+        }
     }
 
     #[cold]
@@ -148,12 +152,12 @@ impl Backoff {
         (shortest, shortest.saturating_add(width))
     }
 
-    /// The wait after failed attempt `number`, for a `random` number uniform over all of `u64`. `DOUBLES`: known to be
-    /// a policy that [`doubles`](Self::doubles).
+    /// The wait after failed attempt `number`, for a `random` number uniform over all of `u64`. `SHIFTS`: known to be
+    /// a policy that [`shifts`](Self::shifts).
     #[inline]
-    pub(crate) fn wait<const DOUBLES: bool>(&self, number: u32, random: u64) -> Wait {
-        let (shortest, width) = if DOUBLES {
-            (self.doubled(number), self.jitter)
+    pub(crate) fn wait<const SHIFTS: bool>(&self, number: u32, random: u64) -> Wait {
+        let (shortest, width) = if SHIFTS {
+            (self.shifted(number), self.jitter)
         } else {
             self.spread(number)
         };
@@ -170,6 +174,39 @@ impl Backoff {
         hint.saturating_add(Duration::from_nanos(scale(random, self.jitter)))
             .into()
     }
+}
+
+/// The base-2 logarithm of a power of two that is at least 1; else `None`.
+const fn log2(base: f64) -> Option<u32> {
+    const FRACTION: u32 = f64::MANTISSA_DIGITS - 1;
+    const BIAS: u32 = f64::MAX_EXP.unsigned_abs() - 1;
+
+    let bits = base.to_bits();
+    if base >= 1.0 && bits.trailing_zeros() >= FRACTION {
+        #[allow(clippy::cast_possible_truncation, reason = "an exponent has 11 bits")]
+        let exponent = (bits >> FRACTION) as u32;
+        Some(exponent.wrapping_sub(BIAS))
+    } else {
+        None
+    }
+}
+
+/// How often `initial`, which is not 0, can be shifted by `shift` until it is `cap` or more.
+const fn shifts_to_cap(initial: u64, shift: u32, cap: u64) -> u32 {
+    if initial >= cap {
+        return 0;
+    }
+    if shift == 0 {
+        return u32::MAX;
+    }
+    // So far that its first bit is where the cap's is, and one further if that is not enough.
+    let aligned = initial.leading_zeros().wrapping_sub(cap.leading_zeros());
+    let bits = if initial.wrapping_shl(aligned) >= cap {
+        aligned
+    } else {
+        aligned.wrapping_add(1)
+    };
+    bits.div_ceil(shift)
 }
 
 /// Maps a uniform `random` to a uniform number in `[0, width]` by one widening multiplication.
@@ -314,24 +351,50 @@ mod tests {
     }
 
     #[test]
-    fn doubling_by_shift_is_doubling_by_power() {
-        for initial in [0, 1, 3, 100_000_000, u64::MAX / 3, u64::MAX] {
+    fn growing_by_shift_is_growing_by_power() {
+        const MAX: u64 = u64::MAX;
+        for initial in [0, 1, 3, 100_000_000, MAX / 3, MAX] {
+            for shift in [0, 1, 2, 3, 63, 64, 1023] {
+                for cap in [0, 1, 2, 4, 5, 6, 100_000_001, 1 << 63, MAX - 1, MAX] {
+                    let settings = Settings {
+                        wait_initial: Duration::from_nanos(initial),
+                        wait_exp_base: 2_f64.powi(shift),
+                        wait_max: Duration::from_nanos(cap),
+                        wait_jitter: Duration::ZERO,
+                        ..Settings::DEFAULT
+                    };
+                    let backoff = Backoff::new(&settings, None);
+                    assert_eq!(backoff.shifts(), initial > 0);
+                    for number in (1..=70).chain([u32::MAX]) {
+                        let shifts =
+                            (u64::from(number - 1) * u64::from(shift.unsigned_abs())).min(64);
+                        let expected = (u128::from(initial) << shifts).min(cap.into());
+                        let expected = u64::try_from(expected).unwrap();
+                        assert_eq!(
+                            backoff.bounds(number),
+                            (expected, expected),
+                            "{initial} ns, shifted by {shift}, up to {cap} ns, attempt {number}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_powers_of_two_shift() {
+        for base in [
+            1.5,
+            1.0 + f64::EPSILON,
+            3.0,
+            4.0 - 4.0 * f64::EPSILON,
+            1e300,
+        ] {
             let settings = Settings {
-                wait_initial: Duration::from_nanos(initial),
-                wait_max: Duration::MAX,
-                wait_jitter: Duration::ZERO,
+                wait_exp_base: base,
                 ..Settings::DEFAULT
             };
-            let backoff = Backoff::new(&settings, None);
-            for number in (1..=70).chain([u32::MAX]) {
-                let times = u128::from(number - 1).min(64);
-                let expected = u64::try_from(u128::from(initial) << times).unwrap_or(u64::MAX);
-                assert_eq!(
-                    backoff.bounds(number),
-                    (expected, expected),
-                    "{initial} ns, attempt {number}"
-                );
-            }
+            assert!(!Backoff::new(&settings, None).shifts(), "{base}");
         }
     }
 

@@ -100,7 +100,7 @@ pub(crate) struct Plan {
 
 #[derive(Clone, Copy)]
 struct Traits {
-    /// Nothing but what most policies have: limits, waits that double, a predicate, a budget.
+    /// Nothing but what most policies have: limits, waits that grow by shifts, a predicate, a budget.
     plain: bool,
     /// A budget, of whichever kind.
     budget: bool,
@@ -122,7 +122,7 @@ impl Plan {
         let budget = self.budget.is_some() || self.shared_budget.is_some();
         let extras = self.seed.is_some() || self.on_retry.is_some() || self.outermost_only;
         self.traits = Traits {
-            plain: self.backoff.doubles() && !extras,
+            plain: self.backoff.shifts() && !extras,
             budget,
             clock: budget || self.settings.timeout.is_some(),
         };
