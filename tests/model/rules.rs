@@ -80,6 +80,8 @@ pub(crate) struct Call {
     pub(crate) measured: bool,
     /// The driver tells what wait would come next.
     pub(crate) asks_ahead: bool,
+    /// The policy has a hook of its own.
+    pub(crate) own: bool,
 }
 
 /// An outcome: the number of its attempt in the script, and whether it is an error. The error of a cut is `CUT`.
@@ -480,7 +482,7 @@ pub(crate) fn check(
                 };
                 let asks_budget = normal && policy.budget;
                 match reader.peek() {
-                    Some(Seen::Own(seen)) => {
+                    Some(Seen::Own(seen) | Seen::Scheduled(seen)) => {
                         let wait = seen.wait.as_nanos();
                         assert!(
                             (wait >= low || near(wait, low)) && (wait <= high || near(wait, high)),
@@ -511,7 +513,9 @@ pub(crate) fn check(
         }
 
         if let Some(wait) = scheduled {
-            reader.expect(&Seen::Own(details(wait, true)));
+            if call.own {
+                reader.expect(&Seen::Own(details(wait, true)));
+            }
             reader.expect(&Seen::Scheduled(details(wait, true)));
             let taken_at = now;
             if reader.peek().is_none() && back.is_none() {
