@@ -130,6 +130,8 @@ pub(crate) struct Bucket {
     high: f64,
     low_since: Nanos,
     high_since: Nanos,
+    /// The earliest time that the surplus may have been reckoned at.
+    earliest: Nanos,
     /// Idle for longer than is promised to be noticed.
     lapsed: bool,
     events: f64,
@@ -146,6 +148,7 @@ impl Bucket {
             high: floor,
             low_since: now,
             high_since: now,
+            earliest: now,
             lapsed: false,
             events: 0.0,
         }
@@ -167,13 +170,14 @@ impl Bucket {
             self.low = self.low.min(self.floor);
         }
         let idle = self.high > self.floor
-            && (self.lapsed || late.saturating_sub(self.high_since) > promised);
+            && (self.lapsed || late.saturating_sub(self.earliest) > promised);
         self.lapsed = idle || late.saturating_sub(early) > promised;
         self.low = self.decayed(self.low, self.low_since, late.max(early));
         if !self.lapsed {
             self.high = self.decayed(self.high, self.high_since, early.min(late));
         }
         self.low_since = early.min(late);
+        self.earliest = early.min(late);
         self.high_since = self.high_since.max(late).max(early);
         self.events += 1.0;
     }
@@ -206,8 +210,12 @@ impl Bucket {
                 "no retry in spite of a token: {self:?}"
             );
             // A refusal may be forgotten, which shows where the clock jumps back before it.
-            (self.high, self.high_since, self.lapsed) =
-                (before.high, before.high_since, before.lapsed);
+            (self.high, self.high_since, self.earliest, self.lapsed) = (
+                before.high,
+                before.high_since,
+                before.earliest,
+                before.lapsed,
+            );
         }
     }
 
