@@ -443,6 +443,34 @@ fn hooks_that_use_the_library_when_they_are_dropped() {
     ]));
 }
 
+/// Replaced while a call tells it, or with its scope left while a future keeps it, a hook is dropped by that call.
+#[test]
+fn a_hook_whose_drop_panics_loses_no_error() {
+    struct Bursting;
+    impl Hook for Bursting {
+        fn retry_scheduled(&self, _: &RetryDetails<'_>) {
+            instrument::reset_hooks();
+        }
+    }
+    impl Drop for Bursting {
+        fn drop(&mut self) {
+            assert!(std::thread::panicking(), "the drop of a hook");
+        }
+    }
+    let _alone = alone();
+    let policy = policy().attempts(2);
+    instrument::set_hooks([Arc::new(Bursting) as Arc<dyn Hook>]);
+    assert_eq!(policy.call(down), Err("down"));
+
+    let (call, report) = {
+        let _hooks = instrument::scoped_hooks([Arc::new(Bursting) as Arc<dyn Hook>]);
+        let call = policy.call_async(|| ready(down()));
+        (call, policy.report_async(|| ready(down())))
+    };
+    assert_eq!(block_on(call), Err("down"));
+    assert_eq!(block_on(report).result, Err("down"));
+}
+
 #[test]
 fn scopes_nest_and_may_be_left_in_any_order() {
     fn heard(witness: &Witness) -> usize {

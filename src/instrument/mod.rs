@@ -394,6 +394,12 @@ fn contain<T>(watcher: impl FnOnce() -> T) -> Option<T> {
     None
 }
 
+/// Drops what a call has held of hooks. Where they were replaced, or their scope left, in the meantime, it is the last to
+/// hold them, and their own drop is no matter of the call's.
+pub(crate) fn let_go(hooks: Hooks) {
+    contain(|| drop(hooks));
+}
+
 /// Whether anybody would be told; asked first, because putting the details together costs more than a retry.
 #[inline]
 pub(crate) fn listening(scoped: Option<&Hooks>, warn: bool) -> bool {
@@ -405,6 +411,7 @@ fn tell(scoped: Option<&Hooks>, tell: impl Fn(&dyn Hook)) {
         for hook in &*hooks {
             contain(|| tell(&**hook));
         }
+        let_go(hooks);
     } else {
         for hook in DEFAULTS {
             contain(|| tell(*hook));
@@ -496,7 +503,12 @@ pub(crate) enum Suspicion {
 pub(crate) fn hears_suspicions() -> bool {
     #[cfg(feature = "log")]
     if log::listens(true) {
-        return in_force().is_none_or(|hooks| !hooks.is_empty());
+        let Some(hooks) = in_force() else {
+            return true;
+        };
+        let heard = !hooks.is_empty();
+        let_go(hooks);
+        return heard;
     }
     false
 }
