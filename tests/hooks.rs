@@ -352,6 +352,13 @@ fn what_a_call_is_called() {
     let _ = block_on(outcome.call_outcome_async(|| fetch(())));
     assert_eq!(name(), me);
 
+    // A closure or a function that is lent is the same one.
+    let mut lent = || down();
+    let _ = policy.call(&mut lent);
+    assert_eq!(name(), me);
+    let _ = policy.wrap(&&read)(1);
+    assert_eq!(name(), concat!(module_path!(), "::place::read"));
+
     let _ = policy.start().decide(&"down");
     assert_eq!(name(), format!("tests/hooks.rs:{}", line!() - 1));
     let _ = policy.resume(3, Duration::ZERO).decide(&"down");

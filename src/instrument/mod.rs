@@ -330,6 +330,10 @@ impl Names {
             return format!("{}:{}", place.file(), place.line()).into();
         }
         let (mut path, _) = (self.types)();
+        // Lent, it is the same operation.
+        while let Some(lent) = path.strip_prefix('&') {
+            path = lent.strip_prefix("mut ").unwrap_or(lent);
+        }
         while let Some(outer) = path.strip_suffix("::{{closure}}") {
             path = outer;
         }
