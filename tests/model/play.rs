@@ -562,6 +562,29 @@ fn told(attempts: &Attempts<'_, u32>) -> (u32, Duration, Option<Duration>, Optio
 
 const DRIVERS: u8 = 13;
 
+/// Tower's layer, on top of them: each script is played through it too.
+#[cfg(feature = "tower")]
+const TOWER: u8 = DRIVERS;
+
+#[cfg(feature = "tower")]
+#[derive(Clone)]
+struct Served(Trace);
+
+#[cfg(feature = "tower")]
+impl tower::Service<()> for Served {
+    type Response = u32;
+    type Error = u32;
+    type Future = Pin<Box<dyn Future<Output = Outcome>>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), u32>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, (): ()) -> Self::Future {
+        Box::pin(self.0.attempt_async())
+    }
+}
+
 /// Makes the call through one of the drivers.
 fn drive(
     driver: u8,
@@ -726,6 +749,22 @@ fn drive(
             polled();
             run(trace, polling, future).map(just)
         }
+        #[cfg(feature = "tower")]
+        TOWER => {
+            use tower::{Layer, Service, retry::RetryLayer};
+            let served = Served(trace.clone());
+            start();
+            let back = if call.by_outcome {
+                let request = RetryLayer::new(outcomes.tower()).layer(served).call(());
+                drop((policy, outcomes));
+                run(trace, polling, request)
+            } else {
+                let request = RetryLayer::new(policy.tower()).layer(served).call(());
+                drop((policy, outcomes));
+                run(trace, polling, request)
+            };
+            back.map(just)
+        }
         _ => {
             let after = call.cut.expect("a cut").after;
             let future = policy
@@ -752,12 +791,15 @@ pub(crate) fn play(bytes: &[u8], stage: &'static Stage) {
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     for way in [Way::Scopes, Way::Production] {
-        play_on(way, bytes, stage);
+        play_on(way, None, bytes, stage);
+        #[cfg(feature = "tower")]
+        play_on(way, Some(TOWER), bytes, stage);
     }
 }
 
-/// Plays a few calls that share a budget, on a stage of this thread's own.
-fn play_on(way: Way, bytes: &[u8], stage: &'static Stage) {
+/// Plays a few calls that share a budget, on a stage of this thread's own; through the drivers that the bytes name, or
+/// all through this one.
+fn play_on(way: Way, only: Option<u8>, bytes: &[u8], stage: &'static Stage) {
     // Half of the scripts have nothing in their policy that the short way has no room for.
     let plain = way == Way::Production && bytes.len() % 2 == 0;
     // Unseeded jitter comes from this thread's generator: so a finding can be repeated.
@@ -790,7 +832,8 @@ fn play_on(way: Way, bytes: &[u8], stage: &'static Stage) {
         };
     }
     for _ in 0..=bytes.below(6) {
-        let driver = bytes.below(DRIVERS);
+        let named = bytes.below(DRIVERS);
+        let driver = only.unwrap_or(named);
         let polling = Polling {
             patience: (bytes.below(4) == 0).then(|| bytes.below(24)),
             spurious: bytes.below(3),
@@ -826,7 +869,7 @@ fn play_on(way: Way, bytes: &[u8], stage: &'static Stage) {
                 after: bytes.duration(),
                 answer: bytes.answer(),
             }),
-            by_outcome: matches!(driver, 5 | 11),
+            by_outcome: matches!(driver, 5 | 11) || (only.is_some() && named % 2 == 1),
             measured: matches!(driver, 1 | 7),
             asks_ahead: code_block,
             own: way == Way::Scopes,
