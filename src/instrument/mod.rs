@@ -57,7 +57,8 @@ pub struct RetryDetails<'a> {
     pub wait_for: Duration,
     /// All waits before this one.
     pub waited_so_far: Duration,
-    /// Time since the start of the call; without a timeout and a budget no clock is read and this is `waited_so_far`.
+    /// Time since the start of the call. Without a timeout and a budget no clock is read, but for `report`, and this is
+    /// `waited_so_far`.
     pub elapsed: Duration,
     /// The error that is retried.
     pub caused_by: &'a dyn Debug,
