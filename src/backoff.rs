@@ -312,7 +312,7 @@ impl fmt::Display for Schedule {
             let late = settings.timeout.is_some_and(|timeout| soonest >= timeout);
             writeln!(
                 f,
-                "{retry:>5}{:>14.3} s{:>8.3} s   {:.3} to {:.3} s{}",
+                "{retry:>5} {:>13.3} s {:>7.3} s   {:.3} to {:.3} s{}",
                 shortest.as_secs_f64(),
                 longest.as_secs_f64(),
                 soonest.as_secs_f64(),
@@ -320,9 +320,18 @@ impl fmt::Display for Schedule {
                 if late { "   (past the timeout)" } else { "" },
             )?;
         }
-        match (settings.attempts, settings.timeout) {
-            (None, _) => write!(f, "and so on without limit on attempts")?,
-            (Some(attempts), _) => write!(f, "at most {attempts} attempts")?,
+        match (settings.attempts, self.left) {
+            (Some(attempts), Some(left)) => {
+                let more = usize::try_from(left)
+                    .unwrap_or(usize::MAX)
+                    .saturating_sub(ROWS);
+                if more > 0 {
+                    write!(f, "and {more} more: ")?;
+                }
+                let plural = if attempts == 1 { "" } else { "s" };
+                write!(f, "at most {attempts} attempt{plural}")?;
+            }
+            _ => write!(f, "and so on without limit on attempts")?,
         }
         match settings.timeout {
             Some(timeout) => write!(

@@ -6,7 +6,8 @@ use std::time::Duration;
 ///
 /// A predicate may return anything that converts: `bool` (`true` is [`Retry`](Decision::Retry), `false` is
 /// [`Stop`](Decision::Stop)) or a [`Duration`] ([`RetryIn`](Decision::RetryIn)). Whatever it says, the limits on
-/// attempts and time and the budget bind it. A zero duration means "at once".
+/// attempts and time and the budget bind it. [`RetryIn`](Decision::RetryIn) zero means "at once"; a hint of zero still
+/// has its jitter.
 ///
 /// The exponential goes on by attempt number after a wait that a predicate has chosen.
 ///

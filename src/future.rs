@@ -350,7 +350,8 @@ impl<P, O: Attempting, R> RetryFuture<P, O, R> {
     /// `error()`. The attempt's future is dropped.
     ///
     /// An attempt that blocks its thread instead of waiting can't be cut. The clock is read for each attempt, also
-    /// where the policy has neither a timeout nor a budget.
+    /// where the policy has neither a timeout nor a budget. In testing mode and where retries are switched off `timeout`
+    /// holds all the same; the policy's deadline does not.
     ///
     /// # Examples
     ///

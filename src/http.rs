@@ -40,7 +40,7 @@ use ::http::{HeaderMap, StatusCode};
 /// understood.
 ///
 /// Both forms of RFC 9110, section 10.2.3, are read: a number of seconds, and a date in any of the three formats that
-/// HTTP has known. A date that has passed means zero, "at once". A number too large for a [`Duration`] becomes
+/// HTTP has known. A date that has passed means zero. A number too large for a [`Duration`] becomes
 /// [`Duration::MAX`], which no deadline lets through. Anything else, such as a negative number or a fraction, is as good
 /// as no header. Where there are several, the longest wait counts, as it suits them all.
 ///

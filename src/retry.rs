@@ -601,7 +601,8 @@ impl<E> Retry<E> {
         self.plan.budget()
     }
 
-    /// Names the calls of this policy in telemetry (`callable`). Default: the path of the operation.
+    /// Names the calls of this policy in telemetry (`callable`). Default: the path of the operation; a function pointer
+    /// and a boxed closure have none, and show their type.
     ///
     /// # Examples
     ///

@@ -43,10 +43,12 @@ impl Debug for ScopedHooks {
 }
 
 impl Drop for Unusual {
-    // Cold, because a future's end is looked at for it, and hardly ever finds it.
+    // Cold, because every future's end has to look for one, and hardly any finds it.
     #[cold]
     fn drop(&mut self) {
-        drop(self.hooks.take());
+        if let Some(ScopedHooks(hooks)) = self.hooks.take() {
+            instrument::let_go(hooks);
+        }
     }
 }
 

@@ -352,6 +352,13 @@ fn what_a_call_is_called() {
     let _ = block_on(outcome.call_outcome_async(|| fetch(())));
     assert_eq!(name(), me);
 
+    // A closure or a function that is lent is the same one.
+    let mut lent = || down();
+    let _ = policy.call(&mut lent);
+    assert_eq!(name(), me);
+    let _ = policy.wrap(&&read)(1);
+    assert_eq!(name(), concat!(module_path!(), "::place::read"));
+
     let _ = policy.start().decide(&"down");
     assert_eq!(name(), format!("tests/hooks.rs:{}", line!() - 1));
     let _ = policy.resume(3, Duration::ZERO).decide(&"down");
@@ -441,6 +448,34 @@ fn hooks_that_use_the_library_when_they_are_dropped() {
     drop(instrument::scoped_hooks([
         Arc::new(Resetting) as Arc<dyn Hook>
     ]));
+}
+
+/// Replaced while a call tells it, or with its scope left while a future keeps it, a hook is dropped by that call.
+#[test]
+fn a_hook_whose_drop_panics_loses_no_error() {
+    struct Bursting;
+    impl Hook for Bursting {
+        fn retry_scheduled(&self, _: &RetryDetails<'_>) {
+            instrument::reset_hooks();
+        }
+    }
+    impl Drop for Bursting {
+        fn drop(&mut self) {
+            assert!(std::thread::panicking(), "the drop of a hook");
+        }
+    }
+    let _alone = alone();
+    let policy = policy().attempts(2);
+    instrument::set_hooks([Arc::new(Bursting) as Arc<dyn Hook>]);
+    assert_eq!(policy.call(down), Err("down"));
+
+    let (call, report) = {
+        let _hooks = instrument::scoped_hooks([Arc::new(Bursting) as Arc<dyn Hook>]);
+        let call = policy.call_async(|| ready(down()));
+        (call, policy.report_async(|| ready(down())))
+    };
+    assert_eq!(block_on(call), Err("down"));
+    assert_eq!(block_on(report).result, Err("down"));
 }
 
 #[test]

@@ -250,6 +250,12 @@ fn unlimited_lifts_the_limits() {
         },
     );
     reads("timeout", r#""unlimited""#, Settings { timeout: None, ..D });
+    // Blanks round it, as round numbers and durations.
+    reads(
+        "timeout",
+        r#"" unlimited ""#,
+        Settings { timeout: None, ..D },
+    );
 }
 
 #[test]

@@ -481,3 +481,46 @@ fn the_table_marks_the_retries_that_the_timeout_leaves_no_time_for() {
     // They begin after 1, 2 and 3 s at the soonest; at the timeout is too late.
     assert_eq!(marked, [false, true, true], "{table}");
 }
+
+#[test]
+fn the_table_keeps_its_columns_apart_and_says_what_it_leaves_out() {
+    let table = |policy: Retry<()>| policy.schedule().to_string();
+    let long = Retry::on::<()>()
+        .attempts(3)
+        .wait_jitter(Duration::ZERO)
+        .no_timeout();
+    let hours = table(
+        long.clone()
+            .wait_initial(Duration::from_secs(10_000))
+            .wait_max(Duration::MAX),
+    );
+    let columns: Vec<_> = hours.lines().nth(2).unwrap().split_whitespace().collect();
+    assert_eq!(
+        columns.join(" "),
+        "2 20000.000 s 20000.000 s 30000.000 to 30000.000 s"
+    );
+    let ages = table(
+        long.clone()
+            .wait_initial(Duration::MAX)
+            .wait_max(Duration::MAX),
+    );
+    assert!(
+        ages.contains("\n    1 18446744073.710 s 18446744073.710 s "),
+        "{ages}"
+    );
+
+    let end = |attempts| {
+        let table = table(long.clone().attempts(attempts));
+        (
+            table.lines().count() - 2,
+            table.lines().last().unwrap().to_owned(),
+        )
+    };
+    assert_eq!(end(1), (0, "at most 1 attempt, no timeout".into()));
+    assert_eq!(end(2), (1, "at most 2 attempts, no timeout".into()));
+    assert_eq!(end(21), (20, "at most 21 attempts, no timeout".into()));
+    assert_eq!(
+        end(23),
+        (20, "and 2 more: at most 23 attempts, no timeout".into())
+    );
+}

@@ -57,7 +57,8 @@ pub struct RetryDetails<'a> {
     pub wait_for: Duration,
     /// All waits before this one.
     pub waited_so_far: Duration,
-    /// Time since the start of the call; without a timeout and a budget no clock is read and this is `waited_so_far`.
+    /// Time since the start of the call. Without a timeout and a budget no clock is read, but for `report`, and this is
+    /// `waited_so_far`.
     pub elapsed: Duration,
     /// The error that is retried.
     pub caused_by: &'a dyn Debug,
@@ -330,6 +331,10 @@ impl Names {
             return format!("{}:{}", place.file(), place.line()).into();
         }
         let (mut path, _) = (self.types)();
+        // Lent, it is the same operation.
+        while let Some(lent) = path.strip_prefix('&') {
+            path = lent.strip_prefix("mut ").unwrap_or(lent);
+        }
         while let Some(outer) = path.strip_suffix("::{{closure}}") {
             path = outer;
         }
@@ -394,6 +399,12 @@ fn contain<T>(watcher: impl FnOnce() -> T) -> Option<T> {
     None
 }
 
+/// Drops what a call has held of hooks. Where they were replaced, or their scope left, in the meantime, it is the last to
+/// hold them, and their own drop is no matter of the call's.
+pub(crate) fn let_go(hooks: Hooks) {
+    contain(|| drop(hooks));
+}
+
 /// Whether anybody would be told; asked first, because putting the details together costs more than a retry.
 #[inline]
 pub(crate) fn listening(scoped: Option<&Hooks>, warn: bool) -> bool {
@@ -405,6 +416,7 @@ fn tell(scoped: Option<&Hooks>, tell: impl Fn(&dyn Hook)) {
         for hook in &*hooks {
             contain(|| tell(&**hook));
         }
+        let_go(hooks);
     } else {
         for hook in DEFAULTS {
             contain(|| tell(*hook));
@@ -496,7 +508,12 @@ pub(crate) enum Suspicion {
 pub(crate) fn hears_suspicions() -> bool {
     #[cfg(feature = "log")]
     if log::listens(true) {
-        return in_force().is_none_or(|hooks| !hooks.is_empty());
+        let Some(hooks) = in_force() else {
+            return true;
+        };
+        let heard = !hooks.is_empty();
+        let_go(hooks);
+        return heard;
     }
     false
 }

@@ -210,7 +210,7 @@ impl Value {
     #[allow(clippy::option_option, reason = "the outer one is for nonsense")]
     fn limit<T>(&self, value: impl FnOnce(&Self) -> Option<T>) -> Option<Option<T>> {
         match self {
-            Self::Text(text) if text == UNLIMITED => Some(None),
+            Self::Text(text) if text.trim() == UNLIMITED => Some(None),
             _ => value(self).map(Some),
         }
     }

@@ -7,6 +7,9 @@ use crate::timer::{Clock, Sleep, system_now};
 
 /// A [`Clock`] for tests: sleeping advances it at once and records the wait.
 ///
+/// The time after which [`attempt_timeout`](crate::RetryFuture::attempt_timeout) cuts is slept for too: on this clock it
+/// cuts every attempt that is not ready at once.
+///
 /// # Examples
 ///
 /// ```

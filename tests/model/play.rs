@@ -1,15 +1,15 @@
 //! Plays scripts, read from bytes, through every driver, on a clock that the script moves, and holds what is seen
 //! against the rules.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, Once, OnceLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use stamina::instrument::{GaveUp, Hook, Recovered, RetryDetails, scoped_hooks};
+use stamina::instrument::{GaveUp, Hook, Recovered, RetryDetails, scoped_hooks, set_hooks};
 use stamina::testing::{self, Testing};
 use stamina::{Attempts, Budget, Clock, Decision, Retry, Settings, Sleep, StopReason, Timer};
 
@@ -423,6 +423,40 @@ impl Hook for Trace {
     }
 }
 
+thread_local! {
+    static WATCHING: RefCell<Option<Trace>> = const { RefCell::new(None) };
+}
+
+/// The hook of the process: hands everything to the call that this thread plays in no scope.
+#[derive(Debug)]
+struct Watcher;
+
+impl Watcher {
+    fn on(trace: Option<&Trace>) {
+        static INSTALL: Once = Once::new();
+        INSTALL.call_once(|| set_hooks([Arc::new(Self) as Arc<dyn Hook>]));
+        WATCHING.set(trace.cloned());
+    }
+
+    fn tell(tell: impl FnOnce(&Trace)) {
+        WATCHING.with_borrow(|trace| trace.as_ref().map(tell));
+    }
+}
+
+impl Hook for Watcher {
+    fn retry_scheduled(&self, details: &RetryDetails<'_>) {
+        Self::tell(|trace| trace.retry_scheduled(details));
+    }
+
+    fn gave_up(&self, details: &GaveUp<'_>) {
+        Self::tell(|trace| trace.gave_up(details));
+    }
+
+    fn recovered(&self, details: &Recovered<'_>) {
+        Self::tell(|trace| trace.recovered(details));
+    }
+}
+
 /// The policy under test, made of the model's plain one.
 fn build<E>(call: &Call, trace: &Trace, budget: &Arc<Budget>, read: fn(&E) -> Outcome) -> Retry<E>
 where
@@ -443,8 +477,10 @@ where
     let (own, asked) = (trace.clone(), trace.clone());
     let mut policy = Retry::on::<E>()
         .with_settings(settings)
-        .timer(Timer::custom(trace.stage))
-        .on_retry(move |details| own.add(Seen::Own(Trace::details(details))));
+        .timer(Timer::custom(trace.stage));
+    if call.own {
+        policy = policy.on_retry(move |details| own.add(Seen::Own(Trace::details(details))));
+    }
     if call.policy.predicate {
         policy = policy.when(move |error| asked.answer(read(error)));
     }
@@ -525,6 +561,29 @@ fn told(attempts: &Attempts<'_, u32>) -> (u32, Duration, Option<Duration>, Optio
 }
 
 const DRIVERS: u8 = 13;
+
+/// Tower's layer, on top of them: each script is played through it too.
+#[cfg(feature = "tower")]
+const TOWER: u8 = DRIVERS;
+
+#[cfg(feature = "tower")]
+#[derive(Clone)]
+struct Served(Trace);
+
+#[cfg(feature = "tower")]
+impl tower::Service<()> for Served {
+    type Response = u32;
+    type Error = u32;
+    type Future = Pin<Box<dyn Future<Output = Outcome>>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), u32>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, (): ()) -> Self::Future {
+        Box::pin(self.0.attempt_async())
+    }
+}
 
 /// Makes the call through one of the drivers.
 fn drive(
@@ -690,6 +749,22 @@ fn drive(
             polled();
             run(trace, polling, future).map(just)
         }
+        #[cfg(feature = "tower")]
+        TOWER => {
+            use tower::{Layer, Service, retry::RetryLayer};
+            let served = Served(trace.clone());
+            start();
+            let back = if call.by_outcome {
+                let request = RetryLayer::new(outcomes.tower()).layer(served).call(());
+                drop((policy, outcomes));
+                run(trace, polling, request)
+            } else {
+                let request = RetryLayer::new(policy.tower()).layer(served).call(());
+                drop((policy, outcomes));
+                run(trace, polling, request)
+            };
+            back.map(just)
+        }
         _ => {
             let after = call.cut.expect("a cut").after;
             let future = policy
@@ -701,8 +776,32 @@ fn drive(
     }
 }
 
-/// Plays what the bytes say: a few calls that share a budget, on a stage of this thread's own.
+/// The two ways through the library.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Way {
+    /// In scopes, and with a hook of the policy's own: the long one.
+    Scopes,
+    /// In no scope, as production runs: the short one, as far as the policy lets it.
+    Production,
+}
+
+/// Plays what the bytes say, on each of the two ways.
 pub(crate) fn play(bytes: &[u8], stage: &'static Stage) {
+    // A scope of any thread sends all of them the long way.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    for way in [Way::Scopes, Way::Production] {
+        play_on(way, None, bytes, stage);
+        #[cfg(feature = "tower")]
+        play_on(way, Some(TOWER), bytes, stage);
+    }
+}
+
+/// Plays a few calls that share a budget, on a stage of this thread's own; through the drivers that the bytes name, or
+/// all through this one.
+fn play_on(way: Way, only: Option<u8>, bytes: &[u8], stage: &'static Stage) {
+    // Half of the scripts have nothing in their policy that the short way has no room for.
+    let plain = way == Way::Production && bytes.len() % 2 == 0;
     // Unseeded jitter comes from this thread's generator: so a finding can be repeated.
     fastrand::seed(
         bytes
@@ -722,9 +821,19 @@ pub(crate) fn play(bytes: &[u8], stage: &'static Stage) {
     let decay = Duration::from_secs([10, 1, 60, 86_400][usize::from(bytes.below(4))]);
     let budget = Arc::new(Budget::new().floor(floor).ratio(ratio).decay(decay));
     let mut bucket = Some(Bucket::new(floor, ratio, decay, stage.state().now.into()));
-    let policy = bytes.policy();
+    let mut policy = bytes.policy();
+    if plain {
+        policy = Policy {
+            full: false,
+            own: None,
+            seed: None,
+            outermost_only: false,
+            ..policy
+        };
+    }
     for _ in 0..=bytes.below(6) {
-        let driver = bytes.below(DRIVERS);
+        let named = bytes.below(DRIVERS);
+        let driver = only.unwrap_or(named);
         let polling = Polling {
             patience: (bytes.below(4) == 0).then(|| bytes.below(24)),
             spurious: bytes.below(3),
@@ -737,9 +846,14 @@ pub(crate) fn play(bytes: &[u8], stage: &'static Stage) {
         let nested = bytes.below(4) == 0;
         let code_block = matches!(driver, 2 | 3 | 9);
         let resumed = code_block && bytes.flag();
+        let mode = bytes.mode();
         let call = Call {
             policy,
-            mode: bytes.mode(),
+            mode: if way == Way::Scopes {
+                mode
+            } else {
+                Mode::Normal
+            },
             depth: u32::from(nested),
             made: if resumed {
                 [1, 3, u32::MAX - 1, u32::MAX][usize::from(bytes.below(4))]
@@ -755,12 +869,13 @@ pub(crate) fn play(bytes: &[u8], stage: &'static Stage) {
                 after: bytes.duration(),
                 answer: bytes.answer(),
             }),
-            by_outcome: matches!(driver, 5 | 11),
+            by_outcome: matches!(driver, 5 | 11) || (only.is_some() && named % 2 == 1),
             measured: matches!(driver, 1 | 7),
             asks_ahead: code_block,
+            own: way == Way::Scopes,
             script: (0..bytes.below(12)).map(|_| bytes.step()).collect(),
         };
-        one(call, driver, polling, stage, &budget, &mut bucket);
+        one(way, call, driver, polling, stage, &budget, &mut bucket);
         let now = stage.now();
         let at = stage.state().now;
         if let Some(bucket) = &bucket {
@@ -770,6 +885,7 @@ pub(crate) fn play(bytes: &[u8], stage: &'static Stage) {
 }
 
 fn one(
+    way: Way,
     call: Call,
     driver: u8,
     polling: Polling,
@@ -783,8 +899,7 @@ fn one(
         call: Arc::new(call),
         position: Arc::default(),
     };
-    let hooks = scoped_hooks([Arc::new(trace.clone()) as Arc<dyn Hook>]);
-    let mode = match trace.call.mode {
+    let mode = || match trace.call.mode {
         Mode::Normal => testing::normal(),
         Mode::Inactive => testing::inactive(),
         Mode::Testing {
@@ -793,6 +908,11 @@ fn one(
         } => testing::scoped(Testing::attempts(attempts).capped()),
         Mode::Testing { attempts, .. } => testing::scoped(Testing::attempts(attempts)),
     };
+    let scopes = (way == Way::Scopes).then(|| {
+        let hooks = scoped_hooks([Arc::new(trace.clone()) as Arc<dyn Hook>]);
+        (hooks, mode())
+    });
+    Watcher::on(scopes.is_none().then_some(&trace));
     let started = Cell::new(0);
     let start = || started.set(stage.state().now);
     let back = if trace.call.depth > 0 {
@@ -806,7 +926,8 @@ fn one(
     } else {
         drive(driver, &trace, polling, budget, start)
     };
-    drop((hooks, mode));
+    Watcher::on(None);
+    drop(scopes);
     let seen = trace.seen.lock().expect("no panic under this lock").clone();
     let verdict = check(
         &trace.call,

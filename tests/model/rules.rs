@@ -80,6 +80,8 @@ pub(crate) struct Call {
     pub(crate) measured: bool,
     /// The driver tells what wait would come next.
     pub(crate) asks_ahead: bool,
+    /// The policy has a hook of its own.
+    pub(crate) own: bool,
 }
 
 /// An outcome: the number of its attempt in the script, and whether it is an error. The error of a cut is `CUT`.
@@ -128,6 +130,8 @@ pub(crate) struct Bucket {
     high: f64,
     low_since: Nanos,
     high_since: Nanos,
+    /// The earliest time that the surplus may have been reckoned at.
+    earliest: Nanos,
     /// Idle for longer than is promised to be noticed.
     lapsed: bool,
     events: f64,
@@ -144,6 +148,7 @@ impl Bucket {
             high: floor,
             low_since: now,
             high_since: now,
+            earliest: now,
             lapsed: false,
             events: 0.0,
         }
@@ -165,13 +170,14 @@ impl Bucket {
             self.low = self.low.min(self.floor);
         }
         let idle = self.high > self.floor
-            && (self.lapsed || late.saturating_sub(self.high_since) > promised);
+            && (self.lapsed || late.saturating_sub(self.earliest) > promised);
         self.lapsed = idle || late.saturating_sub(early) > promised;
         self.low = self.decayed(self.low, self.low_since, late.max(early));
         if !self.lapsed {
             self.high = self.decayed(self.high, self.high_since, early.min(late));
         }
         self.low_since = early.min(late);
+        self.earliest = early.min(late);
         self.high_since = self.high_since.max(late).max(early);
         self.events += 1.0;
     }
@@ -204,8 +210,12 @@ impl Bucket {
                 "no retry in spite of a token: {self:?}"
             );
             // A refusal may be forgotten, which shows where the clock jumps back before it.
-            (self.high, self.high_since, self.lapsed) =
-                (before.high, before.high_since, before.lapsed);
+            (self.high, self.high_since, self.earliest, self.lapsed) = (
+                before.high,
+                before.high_since,
+                before.earliest,
+                before.lapsed,
+            );
         }
     }
 
@@ -480,7 +490,7 @@ pub(crate) fn check(
                 };
                 let asks_budget = normal && policy.budget;
                 match reader.peek() {
-                    Some(Seen::Own(seen)) => {
+                    Some(Seen::Own(seen) | Seen::Scheduled(seen)) => {
                         let wait = seen.wait.as_nanos();
                         assert!(
                             (wait >= low || near(wait, low)) && (wait <= high || near(wait, high)),
@@ -511,7 +521,9 @@ pub(crate) fn check(
         }
 
         if let Some(wait) = scheduled {
-            reader.expect(&Seen::Own(details(wait, true)));
+            if call.own {
+                reader.expect(&Seen::Own(details(wait, true)));
+            }
             reader.expect(&Seen::Scheduled(details(wait, true)));
             let taken_at = now;
             if reader.peek().is_none() && back.is_none() {
