@@ -36,7 +36,7 @@ use crate::standing::{Origin, Resumed, Standing};
 /// assert_eq!((number, attempts.number()), (42, 2));
 /// # Ok::<(), std::num::ParseIntError>(())
 /// ```
-#[must_use = "an attempt is only made by the loop round it"]
+#[must_use = "it makes no attempts by itself: the loop round it does"]
 pub struct Attempts<'a, E> {
     policy: &'a Retry<E>,
     origin: Origin,
@@ -261,8 +261,8 @@ impl<E: Debug> Attempts<'_, E> {
         Ok(())
     }
 
-    /// Tells the budget and telemetry that the call ended well, and returns `value`. A call ends
-    /// once: the second time nothing is told.
+    /// Tells the budget and telemetry that the call ended well, and returns `value`. A call ends once: the second time, and
+    /// after a limit has ended it, nothing is told.
     ///
     /// # Examples
     ///
@@ -270,7 +270,8 @@ impl<E: Debug> Attempts<'_, E> {
     /// assert_eq!(stamina::Retry::on::<()>().start().succeed(5), 5);
     /// ```
     pub fn succeed<T>(&mut self, value: T) -> T {
-        if !std::mem::replace(&mut self.succeeded, true) {
+        let gave_up = self.stop_reason.is_some_and(StopReason::is_limit);
+        if !std::mem::replace(&mut self.succeeded, true) && !gave_up {
             self.standing().succeeded(&self.policy.plan);
         }
         value

@@ -42,7 +42,7 @@ pub struct Report<T, E> {
     pub stop_reason: Option<StopReason>,
 }
 
-/// Runs an operation under a policy.
+/// Runs an operation under a policy. It gives the operation's type a name to pass on.
 #[inline]
 fn drive<O, R: Reading<O>, F: FnMut() -> O>(policy: &Retry<R::On>, operation: F) -> O {
     drive_as::<O, R, F>(policy, operation)

@@ -95,6 +95,14 @@ impl StopReason {
             Self::Inactive => "inactive",
         }
     }
+
+    /// Whether a limit ended the call, so that it gave up on an error that was to be retried.
+    pub(crate) const fn is_limit(self) -> bool {
+        match self {
+            Self::NotRetryable | Self::Inactive => false,
+            Self::AttemptsExhausted | Self::TimedOut | Self::BudgetExhausted => true,
+        }
+    }
 }
 
 impl std::fmt::Display for StopReason {

@@ -19,7 +19,7 @@ use crate::switch::Mode;
 /// The decision is booked. After a wait `standing` is that of the next attempt, and has the token of a budget, which the
 /// driver is to spend when that attempt starts; otherwise it has the reason.
 ///
-/// The most usual case, a plain retry, is a part of the caller.
+/// The most usual case, a plain retry, is compiled into the caller.
 #[inline]
 pub(crate) fn judge<E: Debug>(
     policy: &Retry<E>,

@@ -750,6 +750,7 @@ impl<E> Retry<E> {
     /// Whether there is any predicate.
     #[inline]
     pub(crate) fn has_predicate(&self) -> bool {
+        // Not `||`: both looks together are one branch.
         self.predicate_fn.is_some() | self.predicate.is_some()
     }
 

@@ -229,10 +229,7 @@ impl<'a> Standing<'a> {
 
     /// Whether it stopped without a limit, so that an outcome that is fine is a success.
     pub(crate) fn was_let_pass(&self) -> bool {
-        matches!(
-            self.stop_reason,
-            Some(StopReason::NotRetryable | StopReason::Inactive)
-        )
+        self.stop_reason.is_some_and(|reason| !reason.is_limit())
     }
 
     /// Reads the clock, if this call has one.

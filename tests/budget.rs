@@ -153,6 +153,25 @@ fn a_call_succeeds_once() {
 }
 
 #[test]
+fn a_call_that_gave_up_has_not_succeeded() {
+    let stage = Stage::new(Budget::new().ratio(0.5));
+    let (witness, _guard) = Witness::here();
+    let policy = (stage.policy.clone().attempts(2)).when(|error| *error != "gone");
+    let mut attempts = policy.start();
+    attempts.again("down").unwrap();
+    assert_eq!(attempts.again("down"), Err("down"));
+    assert_eq!(attempts.succeed("a fallback"), "a fallback");
+    stage.holds(2.0);
+    assert_eq!(witness.short(), ["retry 1", "gave up 2 attempts_exhausted"]);
+
+    // A permanent error is an answer, which the caller may well take for a success.
+    let mut attempts = policy.start();
+    assert_eq!(attempts.again("gone"), Err("gone"));
+    attempts.succeed(());
+    stage.holds(2.5);
+}
+
+#[test]
 fn a_success_after_retries_adds_the_ratio_once_and_each_retry_takes_one() {
     let stage = Stage::new(Budget::new().ratio(0.5));
     let mut failures = 2;

@@ -3,7 +3,7 @@
 //! Three events are told: a retry is scheduled (before its wait), a call gave up on a retryable error because of a
 //! limit, a call recovered after at least one retry. A first-try success and a permanent error cost and emit nothing.
 //!
-//! Out of the box [`LogHook`] and [`MetricsHook`] listen (features `log` and `metrics`, both on by default); they emit
+//! Out of the box `LogHook` and `MetricsHook` listen (features `log` and `metrics`, both on by default); they emit
 //! through the facades `log` and `metrics` and never install anything. [`set_hooks`] replaces them for the process,
 //! [`scoped_hooks`] for one thread, [`Retry::on_retry`](crate::Retry::on_retry) adds one to a policy.
 //!
