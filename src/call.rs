@@ -54,7 +54,7 @@ fn drive<O, R: Reading<O>, F: FnMut() -> O>(policy: &Retry<R::On>, operation: F)
 #[inline]
 fn drive_as<O, R: Reading<O>, N>(policy: &Retry<R::On>, mut operation: impl FnMut() -> O) -> O {
     if any_unusual() {
-        return drive_slowly::<O, R>(None, policy, None, &mut operation, types_of::<O, R, N>);
+        return set_down::<O, R, N>(None, policy, None, operation);
     }
     let started = policy.plan.needs_clock().then(|| policy.plan.timer.now());
     let outcome = deeper(&mut operation);
@@ -64,13 +64,19 @@ fn drive_as<O, R: Reading<O>, N>(policy: &Retry<R::On>, mut operation: impl FnMu
         }
         return outcome;
     }
-    drive_slowly::<O, R>(
-        Some(outcome),
-        policy,
-        started,
-        &mut operation,
-        types_of::<O, R, N>,
-    )
+    set_down::<O, R, N>(Some(outcome), policy, started, operation)
+}
+
+/// Gives the operation a place in memory, which a first-try success is spared: there it stays in registers.
+#[cold]
+#[inline(never)]
+fn set_down<O, R: Reading<O>, N>(
+    first: Option<O>,
+    policy: &Retry<R::On>,
+    started: Option<Instant>,
+    mut operation: impl FnMut() -> O,
+) -> O {
+    drive_slowly::<O, R>(first, policy, started, &mut operation, types_of::<O, R, N>)
 }
 
 /// [`drive_as`] once it is no first-try success, or never was going to be simple.
