@@ -1,7 +1,7 @@
 //! Measures everything and writes it into `docs/performance.md` and `docs/images/performance.svg`.
 //!
 //! `cargo run --release -p stamina-peers --bin report` does it all; names of sections after `--`
-//! do only those: `machine counts times memory contention scale timers light`.
+//! do only those: `machine counts times contention memory scale timers light`.
 
 use stamina_peers::allocations::Counting;
 
@@ -25,8 +25,9 @@ const SECTIONS: &[Section] = &[
     ("machine", machine::section),
     ("counts", counts::section),
     ("times", times::section),
-    ("memory", memory::section),
     ("contention", contention::section),
+    // After what is measured in this process, for it installs a recorder.
+    ("memory", memory::section),
     ("scale", scale::section),
     ("timers", timers::section),
     ("light", light::section),
