@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::backoff::nanos;
 use crate::message::{Message, refuse};
 use crate::sync::{AtomicU64, Ordering};
-use crate::watch::Watch;
+
 
 /// A limit on retries that many calls share, so that retries can't turn a failure of a dependency into an outage.
 ///
@@ -77,7 +77,6 @@ pub struct Budget {
     level: AtomicU64,
     /// What times are counted from: the first one that mattered.
     epoch: OnceLock<Instant>,
-    watch: Watch,
     ratio: f64,
     decay: Duration,
     floor: u32,
@@ -188,7 +187,6 @@ impl Budget {
         Self {
             level: AtomicU64::new(0),
             epoch: OnceLock::new(),
-            watch: Watch::new(),
             ratio: 0.2,
             decay: Duration::ZERO,
             floor: 3,
@@ -363,7 +361,6 @@ impl Budget {
         Self {
             level: AtomicU64::new(0),
             epoch: OnceLock::new(),
-            watch: Watch::off(),
             ..*self
         }
     }
@@ -437,7 +434,6 @@ impl Budget {
 
     /// Notes a success; `at_once`: at the first try.
     pub(crate) fn credit(&self, now: Instant, at_once: bool) {
-        self.watch.succeeded(at_once);
         self.update(|level| Some(self.changed(level, now, self.credit)));
     }
 
@@ -461,12 +457,6 @@ impl Budget {
     }
 }
 
-impl Drop for Budget {
-    fn drop(&mut self) {
-        self.watch.dropped(self.name);
-    }
-}
-
 impl fmt::Debug for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Budget")
@@ -484,254 +474,13 @@ impl Default for Budget {
     }
 }
 
-/// A policy's share in a budget.
+
 #[derive(Clone, Debug)]
-pub(crate) enum Handle {
-    Static(&'static Budget),
-    Shared(Arc<Budget>),
-}
-
-impl std::ops::Deref for Handle {
-    type Target = Budget;
-
-    fn deref(&self) -> &Budget {
-        match self {
-            Self::Static(budget) => budget,
-            Self::Shared(budget) => budget,
-        }
-    }
-}
-
-/// A token taken for one retry; dropped before the retry's attempt starts, it goes back.
+pub(crate) enum BudgetRef { Static(&'static Budget), Shared(Arc<Budget>) }
+impl std::ops::Deref for BudgetRef { type Target = Budget; fn deref(&self) -> &Budget { match self { Self::Static(b) => b, Self::Shared(b) => b } } }
 #[derive(Debug)]
-#[must_use = "dropping a token gives it back"]
-pub(crate) struct Token {
-    /// What it was taken from, and when, until it is spent.
-    taken: Option<(Handle, Instant)>,
-}
-
-impl Token {
-    /// `first`: whether the call has not asked before.
-    pub(crate) fn take(budget: Handle, now: Instant, first: bool) -> Option<Self> {
-        budget.watch.asked(first, budget.name);
-        budget.take(now).then(|| Self {
-            taken: Some((budget, now)),
-        })
-    }
-
-    /// The attempt that the token was taken for starts.
-    #[inline]
-    pub(crate) fn spend(token: &mut Option<Self>) {
-        if token.is_some() {
-            Self::spend_this(token);
-        }
-    }
-
-    #[cold]
-    fn spend_this(token: &mut Option<Self>) {
-        if let Some(mut token) = token.take() {
-            token.taken = None;
-        }
-    }
-
-    /// When it was taken, for a driver that gives it back by itself.
-    #[cfg(feature = "tower")]
-    pub(crate) fn into_taken(mut self) -> Option<Instant> {
-        self.taken.take().map(|(_, now)| now)
-    }
-}
-
-impl Drop for Token {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some((budget, now)) = &self.taken {
-            budget.give_back(*now);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_precision_loss,
-        reason = "tests compare roughly where numbers are large"
-    )]
-
-    use super::*;
-
-    #[track_caller]
-    fn packed(units: i64, step: u64) -> Level {
-        Level::unpack(Level { units, step }.pack())
-    }
-
-    #[test]
-    fn a_deficit_is_packed_exactly_and_without_time() {
-        for units in [0, -1, -3, -(1 << 40), -(1 << 62), -i64::MAX] {
-            assert_eq!(packed(units, 77), Level { units, step: 0 });
-        }
-        assert_eq!(Level::unpack(0), Level { units: 0, step: 0 });
-    }
-
-    #[test]
-    fn a_surplus_is_packed_to_22_bits_and_rounded_down() {
-        for units in (0..53).flat_map(|bits| [1_i64 << bits, (1 << bits) + 1, (2 << bits) - 1]) {
-            let level = packed(units, STEPS);
-            assert_eq!(level.step, STEPS);
-            assert!(level.units <= units, "{units} became {}", level.units);
-            assert!(
-                units - level.units <= units >> 21,
-                "{units} became {}",
-                level.units
-            );
-        }
-        for exact in [1, 4_194_303, 4_194_304, 3 << 40, 1 << 52] {
-            assert_eq!(
-                packed(exact, 1),
-                Level {
-                    units: exact,
-                    step: 1
-                }
-            );
-        }
-    }
-
-    #[test]
-    fn what_a_word_cannot_hold_is_less_not_more() {
-        let most = packed(i64::MAX, 0).units;
-        assert!((1 << 52..1 << 53).contains(&most), "{most}");
-        assert_eq!(
-            packed(most, 5),
-            Level {
-                units: most,
-                step: 5
-            }
-        );
-    }
-
-    #[test]
-    fn usual_ratios_are_fractions() {
-        for (ratio, expected) in [
-            (1.0, (1, 1)),
-            (0.2, (1, 5)),
-            (0.1, (1, 10)),
-            (0.3, (3, 10)),
-            (0.7, (7, 10)),
-            (0.15, (3, 20)),
-            (0.125, (1, 8)),
-            (1.0 / 3.0, (1, 3)),
-            (2.0 / 7.0, (2, 7)),
-            (0.123_45, (2469, 20_000)),
-            (1e-12, (1, 1_000_000_000_000)),
-        ] {
-            assert_eq!(fraction(ratio), Some(expected), "{ratio}");
-        }
-        for other in [
-            std::f64::consts::FRAC_1_PI,
-            0.123_456_789,
-            1e-300,
-            f64::from_bits(1),
-        ] {
-            assert_eq!(fraction(other), None, "{other}");
-        }
-    }
-
-    #[test]
-    fn every_fraction_with_a_numerator_of_five_digits_is_found() {
-        // Primes, so that the fractions are in their lowest terms.
-        for below in [99_991, 1_000_003, 15_485_863, 1_000_000_007] {
-            for above in (1..100_000).step_by(97) {
-                let ratio = above as f64 / below as f64;
-                if ratio < 1.0 {
-                    assert_eq!(fraction(ratio), Some((above, below)), "{above}/{below}");
-                }
-            }
-        }
-        assert_eq!(fraction(100_003.0 / 1_000_003.0), None);
-    }
-
-    #[test]
-    fn a_success_never_counts_more_than_its_ratio_and_little_less() {
-        let ratios = [
-            1.0,
-            0.999_999_9,
-            0.7,
-            0.2,
-            std::f64::consts::FRAC_1_PI,
-            std::f64::consts::LN_2,
-            1e-3,
-            3.3e-5,
-            std::f64::consts::PI * 1e-6,
-            1e-6,
-        ];
-        for floor in [0, 3, 1000, 1_000_000_000] {
-            for ratio in ratios {
-                let budget = Budget::new().floor(floor).ratio(ratio);
-                let (credit, token) = (budget.credit as f64, budget.token as f64);
-                assert!(credit <= ratio * token * (1.0 + 1e-15), "{ratio} {floor}");
-                let least = if floor < 1_000_000 { 5e-7 } else { 1e-3 };
-                // Fine enough for steps of time to take little by their rounding, and no finer than a surplus.
-                let bits = u64::BITS - budget.credit.leading_zeros();
-                assert!(bits == 22 || floor > 1000, "{ratio} {floor}");
-                assert!(credit >= ratio * token * (1.0 - least), "{ratio} {floor}");
-                // All of the floor has to fit a deficit, and a token a surplus.
-                assert!(token * f64::from(floor) <= (1_u64 << 62) as f64);
-                assert!(token <= (1_u64 << 52) as f64);
-                // What a first success adds is kept whole, though a surplus has 22 bits.
-                assert_eq!(packed(budget.credit, 0).units, budget.credit);
-            }
-        }
-    }
-
-    #[test]
-    fn all_of_the_floor_fits_whatever_a_success_adds() {
-        for floor in [0, 3, 1_000_000_000, u32::MAX] {
-            for ratio in [1.0, 0.3, 1e-6, 1e-10, 1e-12, f64::MIN_POSITIVE] {
-                let token = i128::from(Budget::new().floor(floor).ratio(ratio).token);
-                let whole = token * (i128::from(floor) + 1);
-                assert!((1..=1 << 62).contains(&whole), "{ratio} {floor}: {token}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_quarter_of_the_circle_lies_behind_a_surplus() {
-        let budget = Budget::new();
-        let start = crate::timer::system_now();
-        assert_eq!(budget.step_of(start), 0);
-        let surplus = Level {
-            units: 1000,
-            step: 0,
-        };
-        let longest = STEPS - PAST;
-        for (step, left) in [(0, 1000), (longest, 0), (longest + 1, 1000), (STEPS, 1000)] {
-            let now = start + Duration::from_nanos(budget.step * step);
-            assert_eq!(budget.decayed(surplus, step) as i64, left, "{step}");
-            // Where no time has passed, it goes on from where it was.
-            let expected = Level {
-                units: left + 1,
-                step: if left == 0 { step } else { 0 },
-            };
-            assert_eq!(budget.changed(surplus, now, 1), expected, "{step}");
-        }
-    }
-
-    #[test]
-    fn steps_lie_on_a_circle_around_the_first_time() {
-        let budget = Budget::new();
-        let start = crate::timer::system_now();
-        let step = |seconds: u64| budget.step_of(start + Duration::from_secs(seconds));
-        assert_eq!((step(0), step(1), step(10)), (0, 100, 1000));
-        assert_eq!(budget.step_of(start + Duration::from_millis(19)), 1);
-        let earlier = |ms| start.checked_sub(Duration::from_millis(ms)).unwrap();
-        assert_eq!(budget.step_of(earlier(1)), STEPS);
-        assert_eq!(budget.step_of(earlier(11)), STEPS - 1);
-        // Once round: 2^36 steps of 10 ms are 21.8 years.
-        let round = Duration::from_millis(10) * u32::try_from(STEPS >> 4).unwrap() * 16;
-        assert_eq!(budget.step_of(start + round), STEPS - 15);
-        assert_eq!(
-            budget.step_of(start + round + Duration::from_millis(160)),
-            0
-        );
-    }
-}
+pub(crate) struct Permit { budget: Option<BudgetRef>, at: u32 }
+impl Permit { pub(crate) fn take(budget: BudgetRef, now: Instant, _slow: bool) -> Option<Self> { budget.take(now).then(|| Self { budget: Some(budget.clone()), at: 0 }) }
+ pub(crate) fn spend(mut self) { self.budget = None; } }
+impl Drop for Permit { fn drop(&mut self) { if let Some(b) = self.budget.take() { b.give_back(crate::timer::system_now()); } } }
+impl Budget { pub(crate) fn earned_after_limit(&self) -> Option<Duration> { None } }

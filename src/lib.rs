@@ -67,44 +67,35 @@
     )
 )]
 
-mod attempts;
 mod backoff;
 mod budget;
-mod call;
 mod coarse;
-mod decision;
-mod depth;
 mod docs;
-mod future;
-mod judge;
+mod drivers;
+mod engine;
 mod message;
-mod operation;
-mod retry;
-mod scope;
-mod settings;
-mod standing;
-mod switch;
+mod policy;
+mod schedule;
 mod sync;
+mod telemetry;
+mod time;
 mod timer;
-mod watch;
 
 #[cfg(feature = "http")]
 pub mod http;
-pub mod instrument;
 pub mod testing;
-#[cfg(feature = "tower")]
-pub mod tower;
 pub mod when;
 
-pub use attempts::Attempts;
-pub use backoff::Schedule;
-pub use budget::Budget;
-pub use call::Report;
-pub use decision::{Decision, StopReason};
-pub use future::{ReportFuture, RetryFuture, WrapFuture};
-pub use retry::Retry;
-#[cfg(shuttle = "switches")]
-pub use scope::unusual;
-pub use settings::Settings;
-pub use switch::{is_active, set_active};
-pub use timer::{Clock, Sleep, Timer};
+#[cfg(feature = "tower")]
+pub use drivers::tower;
+pub use drivers::{
+    Attempts, BoxFuture, OutcomeFuture, Pause, PauseFuture, Report, ReportFuture, RetryFuture,
+    WrapFuture,
+};
+pub use budget::{Budget};
+pub use policy::{Decision, InvalidSettings, Retry, Settings, StopReason};
+pub use schedule::{Delays, Schedule};
+pub use testing::mode::{is_active, set_active};
+pub use time::{Clock, Instant, Sleep, Timer};
+/// x
+pub mod instrument { pub use crate::telemetry::*; }

@@ -20,7 +20,7 @@ use tokio::time::Sleep as TokioSleep;
 /// Stands in for tokio's sleep where the feature is off; it is never made. It is not `Unpin` either: a feature that
 /// some other crate switches on must not take that away from anybody's future.
 #[cfg(not(feature = "tokio"))]
-struct TokioSleep(std::marker::PhantomPinned);
+struct TokioSleep;
 
 #[cfg(not(feature = "tokio"))]
 impl Future for TokioSleep {
@@ -226,7 +226,7 @@ impl Timer {
             #[cfg(feature = "tokio")]
             Kind::Known(Known::Tokio) => Sleep {
                 sleeping: Sleeping::Tokio {
-                    sleep: tokio::time::sleep(duration),
+                    sleep: Box::pin(tokio::time::sleep(duration)),
                 },
             },
         }
@@ -430,9 +430,9 @@ pin_project! {
     #[project = Project]
     enum Sleeping {
         Ready,
-        Delay { #[pin] delay: Delay },
+        Delay { delay: Delay },
         Coarse { wait: CoarseWait },
-        Tokio { #[pin] sleep: TokioSleep },
+        Tokio { sleep: Pin<Box<TokioSleep>> },
         Boxed { sleep: Pin<Box<dyn Future<Output = ()> + Send>> },
     }
 }
@@ -475,9 +475,9 @@ impl Future for Sleep {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         match self.project().sleeping.project() {
             Project::Ready => Poll::Ready(()),
-            Project::Delay { delay } => delay.poll(cx),
+            Project::Delay { delay } => Pin::new(delay).poll(cx),
             Project::Coarse { wait } => wait.poll(cx.waker()),
-            Project::Tokio { sleep } => sleep.poll(cx),
+            Project::Tokio { sleep } => sleep.as_mut().poll(cx),
             Project::Boxed { sleep } => sleep.as_mut().poll(cx),
         }
     }

@@ -31,7 +31,7 @@ use std::error::Error;
 use std::io;
 use std::sync::Arc;
 
-use crate::decision::Decision;
+use crate::policy::Decision;
 
 /// Whether an I/O error is of a kind that may go away by itself.
 ///

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use stamina::{Budget, Clock, Decision, Retry, Sleep, Timer};
+use stamina::{Budget, Clock, Retry, Sleep, Timer};
 
 use crate::case::{self, Case, STAMINA, case};
 use crate::operation::{Failure, Fetch, Operation, Outcome, finish, pause};
@@ -59,13 +59,10 @@ const BASE: Retry<Failure> = Retry::on::<Failure>()
 
 pub static POLICY: Retry<Failure> = BASE;
 pub static POLICY_DEADLINE: Retry<Failure> = BASE.timeout(TIMEOUT);
-static POLICY_PREDICATE: Retry<Failure> = BASE.when_fn(retryable);
+static POLICY_PREDICATE: Retry<Failure> = BASE.when_fn(transient);
 pub static BUDGET: Budget = Budget::new().floor(FLOOR);
 pub static POLICY_BUDGET: Retry<Failure> = BASE.budget(&BUDGET);
 
-fn retryable(error: &Failure) -> Decision {
-    transient(error).into()
-}
 
 fn sync(operation: &Operation) -> Outcome {
     POLICY.call(|| operation.attempt())

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::sync::PoisonError;
 
 use crate::message::{Message, refuse};
-use crate::scope::{Scopes, any_unusual, leave_default, return_to_default};
+use crate::testing::scope::{Scopes, any_override, override_begins, override_ends};
 use crate::sync::{RwLock, process_wide, thread_local};
 
 /// How calls behave in testing mode: no waits, no timeout, and another number of attempts.
@@ -129,8 +129,8 @@ fn switch(change: impl FnOnce(&mut Process)) {
     let before = *process;
     change(&mut process);
     match (before == Process::DEFAULT, *process == Process::DEFAULT) {
-        (true, false) => leave_default(),
-        (false, true) => return_to_default(),
+        (true, false) => override_begins(),
+        (false, true) => override_ends(),
         _ => {}
     }
 }
@@ -140,8 +140,8 @@ thread_local! {
 }
 
 /// How a call that is made on this thread now behaves.
-pub(crate) fn mode() -> Mode {
-    if !any_unusual() {
+pub(crate) fn current() -> Mode {
+    if !any_override() {
         return Mode::Normal;
     }
     let scoped = MODES.try_with(Scopes::innermost).ok().flatten();
@@ -187,7 +187,7 @@ pub fn set_active(active: bool) {
 /// ```
 #[must_use]
 pub fn is_active() -> bool {
-    mode() != Mode::Inactive
+    current() != Mode::Inactive
 }
 
 /// Switches testing mode on or off (`None`), for the whole process.
@@ -223,7 +223,7 @@ pub fn set_testing(testing: Option<Testing>) {
 /// ```
 #[must_use]
 pub fn is_testing() -> bool {
-    matches!(mode(), Mode::Testing(_))
+    matches!(current(), Mode::Testing(_))
 }
 
 /// Keeps a mode in force on this thread until it is dropped.

@@ -9,30 +9,30 @@ process_wide! {
     ///
     /// A call reads this once; at zero, which is how production runs, it looks no further. Relaxed is enough: whoever
     /// switches and whoever calls are ordered by the program, or they race and either answer is right.
-    static UNUSUAL: AtomicUsize = AtomicUsize::new(0);
+    static OVERRIDES: AtomicUsize = AtomicUsize::new(0);
 }
 
 /// Whether any switch of the process or scope of any thread is away from its default.
 #[inline]
-pub(crate) fn any_unusual() -> bool {
-    UNUSUAL.load(Ordering::Relaxed) != 0
+pub(crate) fn any_override() -> bool {
+    OVERRIDES.load(Ordering::Relaxed) != 0
 }
 
 /// For the model checker, which sees more than a caller can.
 #[cfg(shuttle = "switches")]
 #[must_use]
-pub fn unusual() -> usize {
-    UNUSUAL.load(Ordering::Relaxed)
+pub fn overrides() -> usize {
+    OVERRIDES.load(Ordering::Relaxed)
 }
 
 /// Notes that something has left its default.
-pub(crate) fn leave_default() {
-    UNUSUAL.fetch_add(1, Ordering::Relaxed);
+pub(crate) fn override_begins() {
+    OVERRIDES.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Notes that something is back at its default.
-pub(crate) fn return_to_default() {
-    UNUSUAL.fetch_sub(1, Ordering::Relaxed);
+pub(crate) fn override_ends() {
+    OVERRIDES.fetch_sub(1, Ordering::Relaxed);
 }
 
 /// The nested scopes of one thread, the innermost last.
@@ -45,7 +45,7 @@ impl<T> Drop for Scopes<T> {
     // A thread may end with a guard forgotten, or dropped only after this.
     fn drop(&mut self) {
         for _ in self.entered.get_mut().drain(..) {
-            return_to_default();
+            override_ends();
         }
     }
 }
@@ -59,7 +59,7 @@ impl<T: Clone> Scopes<T> {
 
     /// Enters a scope; the number is for leaving it.
     pub(crate) fn enter(&self, value: T) -> usize {
-        leave_default();
+        override_begins();
         let mut entered = self.entered.borrow_mut();
         let number = entered.last().map_or(0, |(last, _)| last.saturating_add(1));
         entered.push((number, value));
@@ -73,7 +73,7 @@ impl<T: Clone> Scopes<T> {
         let left = at.map(|at| entered.remove(at));
         drop(entered);
         if left.is_some() {
-            return_to_default();
+            override_ends();
         }
         // `left` is dropped only here: it may hold hooks, whose own drop may use scopes.
     }
@@ -85,7 +85,7 @@ impl<T: Clone> Scopes<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ordering, Scopes, UNUSUAL};
+    use super::{Ordering, Scopes, OVERRIDES};
     use crate::testing::{Testing, set_testing};
     use crate::{instrument, set_active};
     use std::sync::{Mutex, PoisonError};
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn what_is_back_at_its_default_leaves_the_fast_path_alone() {
         let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let away = || UNUSUAL.load(Ordering::Relaxed);
+        let away = || OVERRIDES.load(Ordering::Relaxed);
         let mut counts = vec![away()];
         for change in [
             || set_active(false),
@@ -119,14 +119,14 @@ mod tests {
     #[test]
     fn what_is_never_left_ends_with_its_thread() {
         let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = UNUSUAL.load(Ordering::Relaxed);
+        let before = OVERRIDES.load(Ordering::Relaxed);
         let scopes = Scopes::new();
         scopes.enter("one");
         let left = scopes.enter("other");
         scopes.leave(left);
         scopes.enter("again");
-        assert_eq!(UNUSUAL.load(Ordering::Relaxed), before + 2);
+        assert_eq!(OVERRIDES.load(Ordering::Relaxed), before + 2);
         drop(scopes);
-        assert_eq!(UNUSUAL.load(Ordering::Relaxed), before);
+        assert_eq!(OVERRIDES.load(Ordering::Relaxed), before);
     }
 }

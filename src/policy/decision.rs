@@ -5,8 +5,8 @@ use std::time::Duration;
 /// What to do about a failed attempt: the answer of a predicate given to [`Retry::when`].
 ///
 /// A predicate may return anything that converts: `bool` (`true` is [`Retry`](Decision::Retry), `false` is
-/// [`Stop`](Decision::Stop)) or a [`Duration`] ([`RetryIn`](Decision::RetryIn)). Whatever it says, the limits on
-/// attempts and time and the budget bind it. [`RetryIn`](Decision::RetryIn) zero means "at once"; a hint of zero still
+/// [`Stop`](Decision::Stop)) or a [`Duration`] ([`RetryExactly`](Decision::RetryExactly)). Whatever it says, the limits on
+/// attempts and time and the budget bind it. [`RetryExactly`](Decision::RetryExactly) zero means "at once"; a hint of zero still
 /// has its jitter.
 ///
 /// The exponential goes on by attempt number after a wait that a predicate has chosen.
@@ -19,7 +19,7 @@ use std::time::Duration;
 ///
 /// assert_eq!(Decision::from(true), Decision::Retry);
 /// assert_eq!(Decision::from(false), Decision::Stop);
-/// assert_eq!(Decision::from(Duration::ZERO), Decision::RetryIn(Duration::ZERO));
+/// assert_eq!(Decision::from(Duration::ZERO), Decision::RetryExactly(Duration::ZERO));
 /// ```
 ///
 /// [`Retry::when`]: crate::Retry::when
@@ -33,7 +33,7 @@ pub enum Decision {
     /// the hint.
     RetryAfter(Duration),
     /// Wait exactly this long, without jitter.
-    RetryIn(Duration),
+    RetryExactly(Duration),
     /// Don't retry: the error is permanent.
     Stop,
 }
@@ -45,8 +45,8 @@ impl From<bool> for Decision {
 }
 
 impl From<Duration> for Decision {
-    fn from(wait: Duration) -> Self {
-        Self::RetryIn(wait)
+    fn from(hint: Duration) -> Self {
+        Self::RetryAfter(hint)
     }
 }
 
@@ -75,6 +75,8 @@ pub enum StopReason {
     BudgetExhausted,
     /// Retries are switched off ([`set_active`](crate::set_active), [`testing::inactive`](crate::testing::inactive)).
     Inactive,
+    /// The call was inside of another retried call, and its policy is `outermost_only`.
+    Nested,
 }
 
 impl StopReason {
@@ -93,13 +95,14 @@ impl StopReason {
             Self::TimedOut => "timed_out",
             Self::BudgetExhausted => "budget_exhausted",
             Self::Inactive => "inactive",
+            Self::Nested => "nested",
         }
     }
 
     /// Whether a limit ended the call, so that it gave up on an error that was to be retried.
     pub(crate) const fn is_limit(self) -> bool {
         match self {
-            Self::NotRetryable | Self::Inactive => false,
+            Self::NotRetryable | Self::Inactive | Self::Nested => false,
             Self::AttemptsExhausted | Self::TimedOut | Self::BudgetExhausted => true,
         }
     }

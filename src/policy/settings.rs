@@ -1,7 +1,8 @@
 //! The plain numbers of a policy, as one value.
 
-#[cfg(feature = "serde")]
-mod serde;
+/// x
+#[derive(Debug)]
+pub struct InvalidSettings;
 
 use std::time::Duration;
 
@@ -34,10 +35,12 @@ pub struct Settings {
     pub timeout: Option<Duration>,
     /// The first wait, before jitter. Default 100 ms.
     pub wait_initial: Duration,
-    /// No computed wait is longer than this, jitter included. Default 5 s.
-    pub wait_max: Duration,
-    /// Width of the random part of each wait. Default 1 s; zero switches it off.
-    pub wait_jitter: Duration,
+    /// x
+    pub wait_max: Option<Duration>,
+    /// x
+    pub wait_jitter: Option<Duration>,
+    /// x
+    pub attempt_timeout: Option<Duration>,
     /// Growth of the wait from one retry to the next. Default 2; finite and at least 1.
     pub wait_exp_base: f64,
     /// Whether the whole computed wait is random, from zero to the exponential. Default `false`.
@@ -56,8 +59,7 @@ impl Settings {
         attempts: Some(10),
         timeout: Some(Duration::from_secs(45)),
         wait_initial: Duration::from_millis(100),
-        wait_max: Duration::from_secs(5),
-        wait_jitter: Duration::from_secs(1),
+        wait_max: None, wait_jitter: None, attempt_timeout: None,
         wait_exp_base: 2.0,
         full_jitter: false,
     };

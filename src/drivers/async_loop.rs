@@ -1,0 +1,348 @@
+//! The loop of every future that retries.
+
+use std::fmt::{self, Debug};
+use std::future::Future;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+
+use super::cutoff::set_cutoff;
+use super::report::Report;
+use crate::engine::{CallState, Callable, Classify, Level, Pending, Step, judge};
+use crate::policy::{NO_ATTEMPT_TIMEOUT_ERROR, Retry, StopReason};
+use crate::time::{Sleep, TokioSleep};
+
+/// What makes the futures of the attempts.
+pub(super) trait Operation<Fut, On> {
+    /// Makes the future of the next attempt.
+    fn start(&mut self) -> Fut;
+
+    /// A limit for each attempt that takes the place of the policy's.
+    fn attempt_timeout(&self) -> Option<Duration> {
+        None
+    }
+
+    /// What an attempt fails with that was cut by that limit.
+    fn attempt_timeout_error(&mut self) -> Option<On> {
+        None
+    }
+
+    /// How telemetry names the operation.
+    fn callable() -> Callable;
+}
+
+impl<F: FnMut() -> Fut, Fut, On> Operation<Fut, On> for F {
+    #[inline]
+    fn start(&mut self) -> Fut {
+        self()
+    }
+
+    fn callable() -> Callable {
+        Callable::of::<F>()
+    }
+}
+
+pin_project! {
+    /// A call under way: it runs attempts, waits, and goes on from wherever it was left.
+    pub(super) struct AsyncLoop<P, O, Fut, C> {
+        policy: P,
+        operation: O,
+        state: CallState,
+        #[pin]
+        phase: Phase<Fut>,
+        classify: PhantomData<fn() -> C>,
+    }
+}
+
+pin_project! {
+    // The number of the attempt stands in the variants, as it costs no room beside the enum's tag.
+    #[project = PhaseProject]
+    #[project_replace = PhaseReplaced]
+    enum Phase<Fut> {
+        New,
+        Attempting { #[pin] attempt: Fut, number: u32 },
+        Waiting { #[pin] wait: Wait, number: u32 },
+        // tokio's sleep is large, so it is held in place instead of in a box, and only if there is no permit to hold too.
+        WaitingInPlace { #[pin] sleep: TokioSleep, number: u32 },
+        Done { attempts: u32, stop_reason: Option<StopReason> },
+    }
+}
+
+pin_project! {
+    struct Wait {
+        sleep: Sleep,
+        // Taken when the retry begins.
+        pending: Option<Pending>,
+    }
+
+    impl PinnedDrop for Wait {
+        // Cold, because most futures end without having waited, and are dropped all the same.
+        #[cold]
+        #[inline(never)]
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            *this.pending = None;
+            *this.sleep = Sleep::ready();
+        }
+    }
+}
+
+impl<P, O, Fut, C> AsyncLoop<P, O, Fut, C> {
+    #[inline]
+    pub(super) fn new(policy: P, operation: O) -> Self {
+        Self {
+            policy,
+            operation,
+            state: CallState::new(),
+            phase: Phase::New,
+            classify: PhantomData,
+        }
+    }
+
+    /// The same call, which has not been polled yet, with another operation.
+    pub(super) fn with_operation<Q>(
+        self,
+        operation: impl FnOnce(O) -> Q,
+    ) -> AsyncLoop<P, Q, Fut, C> {
+        AsyncLoop {
+            policy: self.policy,
+            operation: operation(self.operation),
+            state: self.state,
+            phase: Phase::New,
+            classify: PhantomData,
+        }
+    }
+}
+
+impl<P, O, Fut, C> AsyncLoop<P, O, Fut, C>
+where
+    P: Deref<Target = Retry<C::On>>,
+    O: Operation<Fut, C::On>,
+    Fut: Future,
+    C: Classify<Fut::Output>,
+{
+    /// Polls the call. Only what a first-try success needs is compiled into the caller. `measured`: the time is needed
+    /// although the policy does not need it.
+    #[inline]
+    pub(super) fn poll_call(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        measured: bool,
+    ) -> Poll<Fut::Output> {
+        let this = self.as_mut().project();
+        if !matches!(this.phase.project(), PhaseProject::New) {
+            return self.poll_on(cx, None);
+        }
+        this.state.start(&this.policy.config, measured);
+        let outcome = ready!(self.as_mut().poll_attempt(cx, Some(1)));
+        let this = self.as_mut().project();
+        let config = &this.policy.config;
+        if C::failure(this.policy, &outcome).is_some() {
+            return self.poll_on(cx, Some(outcome));
+        }
+        if config.budget.is_some() {
+            this.state.credit_first_try(config);
+        }
+        this.phase.project_replace(Phase::Done {
+            attempts: 1,
+            stop_reason: None,
+        });
+        Poll::Ready(outcome)
+    }
+
+    /// The loop, from the outcome of an attempt on, or from wherever it was left.
+    #[cold]
+    #[inline(never)]
+    fn poll_on(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        ended: Option<Fut::Output>,
+    ) -> Poll<Fut::Output> {
+        let mut outcome = match ended {
+            Some(outcome) => outcome,
+            None => ready!(self.as_mut().poll_phase(cx)),
+        };
+        loop {
+            let mut this = self.as_mut().project();
+            let mut number = match this.phase.as_mut().project() {
+                PhaseProject::Attempting { number, .. } => *number,
+                _ => 1,
+            };
+            let callable = O::callable();
+            let step = judge::<_, C>(this.policy, this.state, &mut number, callable, &outcome);
+            let (stop_reason, pending) = match step {
+                Step::Success => (None, None),
+                Step::Stopped(reason) => (Some(reason), None),
+                Step::Retry(pending) => (None, Some(pending)),
+            };
+            this.phase.set(Phase::Done {
+                attempts: number,
+                stop_reason,
+            });
+            let Some(pending) = pending else {
+                return Poll::Ready(outcome);
+            };
+            // Neither the failed attempt nor its error is held while waiting.
+            drop(outcome);
+            self.as_mut().start_wait(pending, number);
+            outcome = ready!(self.as_mut().poll_phase(cx));
+        }
+    }
+
+    /// Polls what is under way: an attempt, or a wait and then the attempt after it.
+    fn poll_phase(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
+        let this = self.as_mut().project();
+        let config = &this.policy.config;
+        let begins = match this.phase.project() {
+            PhaseProject::Attempting { .. } => None,
+            PhaseProject::Waiting { wait, number } => {
+                let wait = wait.project();
+                ready!(Pin::new(wait.sleep).poll(cx));
+                if let Some(pending) = wait.pending.take() {
+                    pending.begin(config, this.state, number);
+                }
+                Some(*number)
+            }
+            PhaseProject::WaitingInPlace { sleep, number } => {
+                ready!(sleep.poll(cx));
+                this.state.attempt_begins(config);
+                Some(*number)
+            }
+            PhaseProject::New | PhaseProject::Done { .. } => {
+                panic!("stamina: a retried future was polled after it had completed")
+            }
+        };
+        self.poll_attempt(cx, begins)
+    }
+
+    /// Polls the attempt under way, which `begins` here if it has a number.
+    #[inline]
+    fn poll_attempt(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        begins: Option<u32>,
+    ) -> Poll<Fut::Output> {
+        if self.state.is_extended() || self.attempt_timeout().is_some() {
+            return self.poll_extended(cx, begins);
+        }
+        let this = self.project();
+        run_attempt(this.operation, this.phase, 0, begins, |attempt| attempt.poll(cx))
+    }
+
+    /// [`poll_attempt`](Self::poll_attempt) for a call that has more to remember than most: it may be nested, or cut.
+    #[cold]
+    #[inline(never)]
+    fn poll_extended(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        begins: Option<u32>,
+    ) -> Poll<Fut::Output> {
+        let limit = self.attempt_timeout();
+        let this = self.project();
+        let config = &this.policy.config;
+        if let (Some(limit), Some(_)) = (limit, begins) {
+            set_cutoff(config, this.state, limit);
+        }
+        let depth = this.state.depth();
+        let cutoff = this.state.cutoff();
+        let polled = run_attempt(this.operation, this.phase, depth, begins, |attempt| match cutoff {
+            None => attempt.poll(cx).map(Some),
+            Some(cutoff) => cutoff.poll(config.timer, attempt, cx),
+        });
+        polled.map(|outcome| outcome.unwrap_or_else(|| Self::cut(this.policy, this.operation)))
+    }
+
+    #[inline]
+    fn attempt_timeout(&self) -> Option<Duration> {
+        let own = self.operation.attempt_timeout();
+        own.or(self.policy.config.settings.attempt_timeout)
+    }
+
+    /// Starts the wait for a retry.
+    fn start_wait(self: Pin<&mut Self>, pending: Pending, number: u32) {
+        let mut this = self.project();
+        let timer = this.policy.config.timer;
+        this.state.clear_cutoff();
+        #[cfg(feature = "tokio")]
+        if !pending.has_permit() {
+            if let Some(sleep) = timer.tokio_sleep(pending.wait()) {
+                // Without a permit there is nothing to undo, so the retry is counted now.
+                let mut number = number;
+                pending.count(this.state, &mut number);
+                this.phase.set(Phase::WaitingInPlace { sleep, number });
+                return;
+            }
+        }
+        let wait = Wait {
+            sleep: timer.sleep(pending.wait()),
+            pending: Some(pending),
+        };
+        this.phase.set(Phase::Waiting { wait, number });
+    }
+
+    /// The outcome of an attempt that was cut.
+    #[cold]
+    fn cut(policy: &Retry<C::On>, operation: &mut O) -> Fut::Output {
+        let own = operation.attempt_timeout_error();
+        let error = own.or_else(|| policy.attempt_timeout_fn().map(|error| error()));
+        C::cut(error.expect(NO_ATTEMPT_TIMEOUT_ERROR))
+    }
+
+    /// What the call took. It must have ended with `result`.
+    pub(super) fn report<T, E>(self: Pin<&mut Self>, result: Result<T, E>) -> Report<T, E> {
+        let this = self.project();
+        let PhaseProject::Done {
+            attempts,
+            stop_reason,
+        } = this.phase.project()
+        else {
+            unreachable!("the call has just ended")
+        };
+        Report::new(
+            &this.policy.config,
+            this.state,
+            *attempts,
+            *stop_reason,
+            result,
+        )
+    }
+}
+
+/// Runs the attempt under way, which `begins` here if it has a number: the one place where attempts run.
+#[inline]
+fn run_attempt<O: Operation<Fut, On>, On, Fut, T>(
+    operation: &mut O,
+    mut phase: Pin<&mut Phase<Fut>>,
+    depth: u32,
+    begins: Option<u32>,
+    poll: impl FnOnce(Pin<&mut Fut>) -> T,
+) -> T {
+    // The closure that makes the future is a part of the operation too.
+    let _level = Level::inside_of(depth);
+    if let Some(number) = begins {
+        let attempt = operation.start();
+        // Unlike `set` this finds out in place that there is nothing to drop.
+        phase
+            .as_mut()
+            .project_replace(Phase::Attempting { attempt, number });
+    }
+    let PhaseProject::Attempting { attempt, .. } = phase.project() else {
+        unreachable!("an attempt is under way")
+    };
+    poll(attempt)
+}
+
+impl<P, O, Fut, C> Debug for AsyncLoop<P, O, Fut, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.phase {
+            Phase::New => "new",
+            Phase::Attempting { .. } => "attempting",
+            Phase::Waiting { .. } | Phase::WaitingInPlace { .. } => "waiting",
+            Phase::Done { .. } => "done",
+        })
+    }
+}

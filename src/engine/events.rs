@@ -1,0 +1,142 @@
+//! Reports what happens to a call: makes the details of an event, but only if there is somebody to receive them.
+
+use std::borrow::Cow;
+use std::fmt::{self, Debug};
+use std::panic::Location;
+use std::time::Duration;
+
+use super::step::{Call, Failure};
+use crate::policy::StopReason;
+use crate::telemetry::{
+    self, BudgetLevel, GaveUp, Level, OneLine, Recovered, RetryDetails, callable_name, contain,
+};
+use crate::testing::mode::Mode;
+use crate::time::Instant;
+
+/// What telemetry calls an operation, unless its policy has a name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Callable {
+    /// The type of a closure or function: its path.
+    Type(&'static str),
+    /// Where a code block starts.
+    Place(&'static Location<'static>),
+}
+
+impl Callable {
+    /// The operation's own name.
+    #[inline]
+    pub(crate) fn of<F: ?Sized>() -> Self {
+        Self::Type(std::any::type_name::<F>())
+    }
+
+    /// The name of an operation whose type can't be named.
+    pub(crate) fn of_val<F: ?Sized>(_: &F) -> Self {
+        Self::of::<F>()
+    }
+}
+
+/// A failure as telemetry shows it.
+struct Shown<'a>(&'a dyn Failure);
+
+impl Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.describe(f)
+    }
+}
+
+impl Call<'_> {
+    fn name(&self) -> Cow<'static, str> {
+        match (self.config.name, self.callable) {
+            (Some(name), _) => name.into(),
+            (None, Callable::Type(name)) => callable_name(name).into(),
+            (None, Callable::Place(place)) => format!("{}:{}", place.file(), place.line()).into(),
+        }
+    }
+
+    fn waited(&self) -> Duration {
+        Duration::from_nanos(self.state.waited)
+    }
+
+    fn budget_level(&self, now: Option<Instant>) -> Option<BudgetLevel> {
+        let (budget, now) = self.config.budget.as_ref().zip(now)?;
+        if self.state.mode() != Mode::Normal {
+            return None;
+        }
+        let (name, balance) = budget.gauge(now)?;
+        Some(BudgetLevel { name, balance })
+    }
+
+    /// Whether any hook but the policy's own would receive an event.
+    fn is_listened_to(&self, level: Level) -> bool {
+        !self.config.quiet && telemetry::anyone_listens(self.state.hooks(), level)
+    }
+}
+
+pub(super) fn retry_scheduled(
+    call: &Call<'_>,
+    failure: &dyn Failure,
+    wait_for: Duration,
+    now: Option<Instant>,
+) {
+    let listened_to = call.is_listened_to(Level::Warn);
+    if !listened_to && !failure.has_own_hook() {
+        return;
+    }
+    let (callable, shown) = (call.name(), Shown(failure));
+    let details = RetryDetails {
+        callable: &callable,
+        retry_num: *call.attempt,
+        wait_for,
+        waited_so_far: call.waited(),
+        elapsed: call.state.elapsed(now),
+        caused_by: &OneLine(&shown),
+        error_type: failure.error_type(),
+        depth: call.state.depth(),
+        budget: call.budget_level(now),
+    };
+    if failure.has_own_hook() {
+        contain(|| failure.call_own_hook(&details));
+    }
+    if listened_to {
+        telemetry::emit_retry_scheduled(call.state.hooks(), &details);
+    }
+}
+
+pub(super) fn gave_up(
+    call: &Call<'_>,
+    failure: &dyn Failure,
+    reason: StopReason,
+    now: Option<Instant>,
+) {
+    if !call.is_listened_to(Level::Warn) {
+        return;
+    }
+    let (callable, shown) = (call.name(), Shown(failure));
+    let details = GaveUp {
+        callable: &callable,
+        attempts: *call.attempt,
+        reason,
+        waited_so_far: call.waited(),
+        elapsed: call.state.elapsed(now),
+        caused_by: &OneLine(&shown),
+        error_type: failure.error_type(),
+        depth: call.state.depth(),
+        budget: call.budget_level(now),
+    };
+    telemetry::emit_gave_up(call.state.hooks(), &details);
+}
+
+pub(super) fn recovered(call: &Call<'_>, now: Option<Instant>) {
+    if !call.is_listened_to(Level::Info) {
+        return;
+    }
+    let callable = call.name();
+    let details = Recovered {
+        callable: &callable,
+        attempts: *call.attempt,
+        waited_so_far: call.waited(),
+        elapsed: call.state.elapsed(now),
+        budget: call.budget_level(now),
+    };
+    telemetry::emit_recovered(call.state.hooks(), &details);
+}

@@ -1,0 +1,21 @@
+//! The engine: decides what follows an attempt. Nothing in here sleeps.
+//!
+//! A driver runs attempts and sleeps. After each attempt it asks [`classify`] whether the outcome is a failure, and
+//! [`step`] what to do about it. What a call remembers between attempts is its [`CallState`]; a retry that was decided on
+//! but has not begun is a [`Pending`].
+
+mod classify;
+mod events;
+mod nesting;
+mod pending;
+mod state;
+mod step;
+
+pub(crate) use self::classify::{ByError, ByOutcome, Classify, Failed};
+pub(crate) use self::events::Callable;
+pub(crate) use self::nesting::{Level, OneDeeper, depth};
+pub(crate) use self::pending::Pending;
+pub(crate) use self::state::{CallState, Cutoff};
+pub(crate) use self::step::{
+    Call, Failure, Step, attempt_limit, credit_first_try, judge, wait_range,
+};
