@@ -93,6 +93,8 @@ pub use drivers::{
     WrapFuture,
 };
 pub use budget::{Budget};
+#[doc(hidden)]
+pub use policy::Parts;
 pub use policy::{Decision, InvalidSettings, Retry, Settings, StopReason};
 pub use schedule::{Delays, Schedule};
 pub use testing::mode::{is_active, set_active};

@@ -87,7 +87,7 @@ use super::cutoff::Attempt;
 use crate::engine::{
     ByError, ByOutcome, Call, CallState, Callable, Classify, Failed, Failure, Pending, Step, depth,
 };
-use crate::policy::{Decision, NO_ATTEMPT_TIMEOUT_ERROR, Retry};
+use crate::policy::{Decision, NO_ATTEMPT_TIMEOUT_ERROR, Parts, Retry};
 use crate::telemetry::RetryDetails;
 use crate::time::{Instant, Sleep};
 
@@ -677,7 +677,8 @@ impl<K: Kind> Policy<K> {
     }
 }
 
-impl<E> Retry<E> {
+/// # Tower
+impl<E> Parts<E> {
     /// This policy for tower's `Retry` layer (feature `tower`). See [`tower`](crate::tower).
     ///
     /// # Examples
@@ -693,6 +694,46 @@ impl<E> Retry<E> {
     /// ```
     #[must_use]
     pub fn tower(&self) -> Policy<On<E>> {
+        Policy::new(self.clone().into())
+    }
+}
+
+/// # Tower
+impl Retry<BoxError> {
+    /// This policy for tower's `Retry` layer (feature `tower`): one that can be awaited inside of a spawned task. See
+    /// [`tower`](crate::tower).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use stamina::Retry;
+    /// use tower::{BoxError, ServiceBuilder};
+    ///
+    /// let layers = ServiceBuilder::new().retry(Retry::on::<BoxError>().tower());
+    /// # let _ = layers;
+    /// ```
+    #[must_use]
+    pub fn tower(&self) -> Policy<Boxed> {
+        Policy::new(self.clone())
+    }
+}
+
+/// # Tower
+impl<Res> Retry<Result<Res, BoxError>> {
+    /// This policy for tower's `Retry` layer (feature `tower`): one that can be awaited inside of a spawned task, if
+    /// `Res` has no lifetime in it. See [`tower`](crate::tower).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use stamina::Retry;
+    /// use tower::{BoxError, ServiceBuilder};
+    ///
+    /// let layers = ServiceBuilder::new().retry(Retry::on::<Result<u16, BoxError>>().tower());
+    /// # let _ = layers;
+    /// ```
+    #[must_use]
+    pub fn tower(&self) -> Policy<BoxedOutcome<Res>> {
         Policy::new(self.clone())
     }
 }

@@ -5,6 +5,7 @@ mod setters;
 mod settings;
 
 use std::fmt;
+use std::ops::Deref;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,11 +87,27 @@ use crate::time::Timer;
 /// assert_eq!(page.unwrap(), "page");
 /// ```
 pub struct Retry<E> {
+    parts: Parts<E>,
+}
+
+/// The parts of a policy. A type of its own for one method: `tower()` of every policy stands on it, so that `Retry` can
+/// have another for `tower::BoxError` ([`Retry::tower`]).
+#[doc(hidden)]
+pub struct Parts<E> {
     pub(crate) config: Config,
     predicate: Predicate<E>,
     describe: Option<Describe<E>>,
     on_retry: Option<Arc<OnRetry<E>>>,
     attempt_timeout_error: Option<fn() -> E>,
+}
+
+impl<E> Deref for Retry<E> {
+    type Target = Parts<E>;
+
+    #[inline]
+    fn deref(&self) -> &Parts<E> {
+        &self.parts
+    }
 }
 
 /// The part of a policy that does not mention the error type.
@@ -155,7 +172,7 @@ impl Config {
     }
 }
 
-impl<E> Retry<E> {
+impl<E> Parts<E> {
     /// Whether there is a predicate; without one, every `E` is retried.
     #[inline]
     pub(crate) fn has_predicate(&self) -> bool {
@@ -184,20 +201,36 @@ impl<E> Retry<E> {
     pub(crate) fn attempt_timeout_fn(&self) -> Option<fn() -> E> {
         self.attempt_timeout_error
     }
+}
 
+#[cfg(feature = "fleet")]
+impl<E> Retry<E> {
     /// The same policy with another budget and without its hook, for a simulation.
-    #[cfg(feature = "fleet")]
     pub(crate) fn simulated(&self, budget: Option<Arc<Budget>>) -> Self {
         let mut policy = self.clone();
-        policy.on_retry = None;
+        policy.parts.on_retry = None;
         if let Some(budget) = budget {
-            policy.config.budget = Some(BudgetRef::Shared(budget));
+            policy.parts.config.budget = Some(BudgetRef::Shared(budget));
         }
         policy
     }
 }
 
 impl<E> Clone for Retry<E> {
+    fn clone(&self) -> Self {
+        Self {
+            parts: self.parts.clone(),
+        }
+    }
+}
+
+impl<E> From<Parts<E>> for Retry<E> {
+    fn from(parts: Parts<E>) -> Self {
+        Self { parts }
+    }
+}
+
+impl<E> Clone for Parts<E> {
     fn clone(&self) -> Self {
         Self {
             config: self.config.clone(),
@@ -223,6 +256,12 @@ impl<E> Clone for Predicate<E> {
 // Nothing of a call is stored in a policy, so a panic can leave none half changed, whatever its closures are.
 impl<E> UnwindSafe for Retry<E> {}
 impl<E> RefUnwindSafe for Retry<E> {}
+
+impl<E> fmt::Debug for Parts<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts").finish_non_exhaustive()
+    }
+}
 
 impl<E> fmt::Debug for Retry<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

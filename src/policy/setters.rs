@@ -5,7 +5,7 @@ use std::mem::{forget, replace};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Config, Decision, Predicate, Retry, Settings};
+use super::{Config, Decision, Parts, Predicate, Retry, Settings};
 use crate::budget::{Budget, BudgetRef};
 use crate::message::{Message, refuse};
 use crate::schedule::{Delays, Schedule};
@@ -15,8 +15,8 @@ use crate::time::Timer;
 /// Changes one plain number of a policy, if it is in range.
 macro_rules! set {
     ($policy:ident, $name:ident = $value:expr) => {{
-        $policy.config.settings.$name = $value;
-        $policy.config.settings = $policy.config.settings.checked();
+        $policy.parts.config.settings.$name = $value;
+        $policy.parts.config.settings = $policy.parts.config.settings.checked();
         $policy
     }};
 }
@@ -55,11 +55,13 @@ impl Retry<()> {
     #[must_use]
     pub const fn on<E: Debug>() -> Retry<E> {
         Retry {
-            config: Config::DEFAULT,
-            predicate: Predicate::Always,
-            describe: None,
-            on_retry: None,
-            attempt_timeout_error: None,
+            parts: Parts {
+                config: Config::DEFAULT,
+                predicate: Predicate::Always,
+                describe: None,
+                on_retry: None,
+                attempt_timeout_error: None,
+            },
         }
     }
 }
@@ -89,7 +91,7 @@ impl<E> Retry<E> {
         mut self,
         predicate: impl Fn(&E) -> V + Send + Sync + 'static,
     ) -> Self {
-        self.predicate = Predicate::Closure(Arc::new(move |error: &E| predicate(error).into()));
+        self.parts.predicate = Predicate::Closure(Arc::new(move |error: &E| predicate(error).into()));
         self
     }
 
@@ -107,7 +109,7 @@ impl<E> Retry<E> {
     /// ```
     #[must_use]
     pub const fn when_fn(mut self, predicate: fn(&E) -> bool) -> Self {
-        fill!(self.predicate, Predicate::Bool(predicate));
+        fill!(self.parts.predicate, Predicate::Bool(predicate));
         self
     }
 
@@ -139,7 +141,7 @@ impl<E> Retry<E> {
     /// ```
     #[must_use]
     pub const fn decide_fn(mut self, predicate: fn(&E) -> Decision) -> Self {
-        fill!(self.predicate, Predicate::Decision(predicate));
+        fill!(self.parts.predicate, Predicate::Decision(predicate));
         self
     }
 
@@ -158,12 +160,10 @@ impl<E> Retry<E> {
     /// ```
     #[must_use]
     pub fn for_error<F: Debug>(&self) -> Retry<F> {
-        let mut config = self.config.clone();
-        config.settings.attempt_timeout = None;
-        Retry {
-            config,
-            ..Retry::on::<F>()
-        }
+        let mut policy = Retry::on::<F>();
+        policy.parts.config = self.parts.config.clone();
+        policy.parts.config.settings.attempt_timeout = None;
+        policy
     }
 }
 
@@ -282,7 +282,7 @@ impl<E> Retry<E> {
     #[must_use]
     #[track_caller]
     pub const fn attempt_timeout(mut self, timeout: Duration, error: fn() -> E) -> Self {
-        self.attempt_timeout_error = Some(error);
+        self.parts.attempt_timeout_error = Some(error);
         set!(self, attempt_timeout = Some(timeout))
     }
 
@@ -329,7 +329,7 @@ impl<E> Retry<E> {
                 "stamina: `reset_after` is 0, but must be longer (the time that a session must run to count as healthy)",
             )));
         }
-        self.config.reset_after = Some(healthy);
+        self.parts.config.reset_after = Some(healthy);
         self
     }
 }
@@ -424,14 +424,14 @@ impl<E> Retry<E> {
     /// ```
     #[must_use]
     pub const fn fixed(mut self, wait: Duration) -> Self {
-        self.config.schedule = None;
-        self.config.settings = Settings {
+        self.parts.config.schedule = None;
+        self.parts.config.settings = Settings {
             wait_initial: wait,
             wait_max: None,
             wait_jitter: Some(Duration::ZERO),
             wait_exp_base: 1.0,
             full_jitter: false,
-            ..self.config.settings
+            ..self.parts.config.settings
         };
         self
     }
@@ -480,7 +480,7 @@ impl<E> Retry<E> {
     /// ```
     #[must_use]
     pub const fn waits(mut self, waits: fn(u32) -> Duration) -> Self {
-        self.config.schedule = Some(waits);
+        self.parts.config.schedule = Some(waits);
         self
     }
 
@@ -502,13 +502,13 @@ impl<E> Retry<E> {
     #[must_use]
     #[track_caller]
     pub const fn with_settings(mut self, settings: Settings) -> Self {
-        if settings.attempt_timeout.is_some() && self.attempt_timeout_error.is_none() {
+        if settings.attempt_timeout.is_some() && self.parts.attempt_timeout_error.is_none() {
             refuse(Some(&Message::new(
                 "stamina: `attempt_timeout` is set in the `Settings`, but this policy has no error for it: \
                  call `attempt_timeout(duration, error)` before `with_settings`",
             )));
         }
-        self.config.settings = settings.checked();
+        self.parts.config.settings = settings.checked();
         self
     }
 
@@ -523,7 +523,7 @@ impl<E> Retry<E> {
     /// ```
     #[must_use]
     pub const fn settings(&self) -> Settings {
-        self.config.settings
+        self.parts.config.settings
     }
 
     /// The waits to expect: for each possible retry the shortest and the longest. Its `Display` is a table.
@@ -540,7 +540,7 @@ impl<E> Retry<E> {
     /// println!("{}", policy.schedule());
     /// ```
     pub fn schedule(&self) -> Schedule {
-        Schedule::new(self.config.settings, self.config.schedule)
+        Schedule::new(self.parts.config.settings, self.parts.config.schedule)
     }
 
     /// Waits as they would be drawn, for libraries that want an iterator. Each iterator draws its own.
@@ -555,7 +555,7 @@ impl<E> Retry<E> {
     /// assert_eq!(delays.len(), 3);
     /// ```
     pub fn delays(&self) -> Delays {
-        Delays::new(self.config.settings, self.config.schedule, self.config.seed)
+        Delays::new(self.parts.config.settings, self.parts.config.schedule, self.parts.config.seed)
     }
 }
 
@@ -575,7 +575,7 @@ impl<E> Retry<E> {
     /// ```
     #[must_use]
     pub const fn budget(mut self, budget: &'static Budget) -> Self {
-        fill!(self.config.budget, Some(BudgetRef::Static(budget)));
+        fill!(self.parts.config.budget, Some(BudgetRef::Static(budget)));
         self
     }
 
@@ -594,7 +594,7 @@ impl<E> Retry<E> {
     /// ```
     #[must_use]
     pub fn shared_budget(mut self, budget: Arc<Budget>) -> Self {
-        self.config.budget = Some(BudgetRef::Shared(budget));
+        self.parts.config.budget = Some(BudgetRef::Shared(budget));
         self
     }
 
@@ -607,7 +607,7 @@ impl<E> Retry<E> {
     /// ```
     #[must_use]
     pub fn get_budget(&self) -> Option<&Budget> {
-        self.config.budget.as_deref()
+        self.parts.config.budget.as_deref()
     }
 }
 
@@ -626,7 +626,7 @@ impl<E> Retry<E> {
     /// ```
     #[must_use]
     pub const fn named(mut self, name: &'static str) -> Self {
-        self.config.name = Some(name);
+        self.parts.config.name = Some(name);
         self
     }
 
@@ -639,7 +639,7 @@ impl<E> Retry<E> {
     /// ```
     #[must_use]
     pub const fn name(&self) -> Option<&'static str> {
-        self.config.name
+        self.parts.config.name
     }
 
     /// Sets how telemetry shows the error. Default: `Debug`, which may hold more than a log should, such as the headers of
@@ -660,7 +660,7 @@ impl<E> Retry<E> {
         mut self,
         describe: fn(&E, &mut fmt::Formatter<'_>) -> fmt::Result,
     ) -> Self {
-        self.describe = Some(describe);
+        self.parts.describe = Some(describe);
         self
     }
 
@@ -678,7 +678,7 @@ impl<E> Retry<E> {
     /// ```
     #[must_use]
     pub const fn quiet(mut self) -> Self {
-        self.config.quiet = true;
+        self.parts.config.quiet = true;
         self
     }
 
@@ -711,7 +711,7 @@ impl<E> Retry<E> {
         mut self,
         hook: impl Fn(&E, &RetryDetails<'_>) + Send + Sync + 'static,
     ) -> Self {
-        self.on_retry = Some(Arc::new(hook));
+        self.parts.on_retry = Some(Arc::new(hook));
         self
     }
 }
@@ -732,7 +732,7 @@ impl<E> Retry<E> {
     /// ```
     #[must_use]
     pub const fn timer(mut self, timer: Timer) -> Self {
-        self.config.timer = timer;
+        self.parts.config.timer = timer;
         self
     }
 
@@ -758,7 +758,7 @@ impl<E> Retry<E> {
     /// ```
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
-        self.config.seed = Some(seed);
+        self.parts.config.seed = Some(seed);
         self
     }
 
@@ -787,7 +787,7 @@ impl<E> Retry<E> {
     /// ```
     #[must_use]
     pub const fn outermost_only(mut self) -> Self {
-        self.config.outermost_only = true;
+        self.parts.config.outermost_only = true;
         self
     }
 }
