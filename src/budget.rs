@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::backoff::nanos;
 use crate::message::{Message, refuse};
 use crate::sync::{AtomicU64, Ordering};
+use crate::time::Instant;
 use crate::watch::Watch;
 
 /// A limit on retries that many calls share, so that retries can't turn a failure of a dependency into an outage.
@@ -697,7 +698,7 @@ mod tests {
     #[test]
     fn a_quarter_of_the_circle_lies_behind_a_surplus() {
         let budget = Budget::new();
-        let start = crate::timer::system_now();
+        let start = crate::time::system_now();
         assert_eq!(budget.step_of(start), 0);
         let surplus = Level {
             units: 1000,
@@ -719,7 +720,7 @@ mod tests {
     #[test]
     fn steps_lie_on_a_circle_around_the_first_time() {
         let budget = Budget::new();
-        let start = crate::timer::system_now();
+        let start = crate::time::system_now();
         let step = |seconds: u64| budget.step_of(start + Duration::from_secs(seconds));
         assert_eq!((step(0), step(1), step(10)), (0, 100, 1000));
         assert_eq!(budget.step_of(start + Duration::from_millis(19)), 1);

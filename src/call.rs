@@ -1,7 +1,7 @@
 //! The blocking drivers.
 
 use std::fmt::Debug;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::budget::Token;
 use crate::decision::StopReason;
@@ -11,6 +11,7 @@ use crate::judge::{ByError, ByOutcome, Reading, examine};
 use crate::retry::Retry;
 use crate::scope::any_unusual;
 use crate::standing::{Origin, Standing};
+use crate::time::Instant;
 
 /// How a call ended, and what it took.
 ///

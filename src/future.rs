@@ -21,7 +21,7 @@ use crate::judge::{ByError, ByOutcome, Reading, examine};
 use crate::operation::{Attempting, Cut, Operation, Wrapped};
 use crate::retry::Retry;
 use crate::standing::{Origin, Standing};
-use crate::timer::Sleep;
+use crate::time::Sleep;
 
 pin_project! {
     /// A retried operation: the future of [`Retry::call_async`] and its like.

@@ -4,7 +4,7 @@
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::backoff::Wait;
 use crate::budget::Token;
@@ -13,6 +13,7 @@ use crate::instrument;
 use crate::retry::{Plan, Retry};
 use crate::standing::Standing;
 use crate::switch::Mode;
+use crate::time::Instant;
 
 /// Decides on a failed attempt: how long to wait before the next, or `None` where there is to be none.
 ///

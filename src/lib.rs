@@ -56,7 +56,7 @@
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// Beyond the lints in Cargo.toml, which tests and examples share: here nothing may panic on data, and only `timer.rs`
+// Beyond the lints in Cargo.toml, which tests and examples share: here nothing may panic on data, and only `time`
 // may read a clock or sleep.
 #![cfg_attr(
     not(test),
@@ -71,7 +71,6 @@ mod attempts;
 mod backoff;
 mod budget;
 mod call;
-mod coarse;
 mod decision;
 mod depth;
 mod docs;
@@ -85,7 +84,7 @@ mod settings;
 mod standing;
 mod switch;
 mod sync;
-mod timer;
+mod time;
 mod watch;
 
 #[cfg(feature = "http")]
@@ -107,4 +106,4 @@ pub use retry::Retry;
 pub use scope::unusual;
 pub use settings::Settings;
 pub use switch::{is_active, set_active};
-pub use timer::{Clock, Sleep, Timer};
+pub use time::{Clock, Instant, Sleep, Timer};

@@ -4,11 +4,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
-use crate::timer::{Sleep, Timer};
+use crate::time::{Instant, Sleep, Timer};
 
 /// What makes attempts of a type.
 ///

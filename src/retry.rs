@@ -4,14 +4,14 @@ use std::borrow::Cow;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::backoff::{Backoff, Schedule};
 use crate::budget::{Budget, Handle};
 use crate::decision::Decision;
 use crate::instrument::{Names, OnRetry, RetryDetails};
 use crate::settings::Settings;
-use crate::timer::Timer;
+use crate::time::{Instant, Timer};
 
 /// A retry policy for operations that fail with an `E`: what to retry, how often, for how long, after which waits.
 ///

@@ -1,7 +1,7 @@
 //! Where a call stands: what is fixed when it is made, and what changes from one attempt to the next.
 
 use std::fmt::{self, Debug};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::backoff::Wait;
 use crate::budget::Token;
@@ -11,6 +11,7 @@ use crate::instrument::{self, Cause, Event, Hooks, Names};
 use crate::retry::Plan;
 use crate::scope::any_unusual;
 use crate::switch::{self, Mode};
+use crate::time::Instant;
 
 /// What is fixed when a call is made: when it started, and what scopes it was made in.
 ///

@@ -57,16 +57,16 @@
 //!
 //! [`tower::retry::Retry`]: ::tower::retry::Retry
 
+use crate::time::Instant;
 use std::fmt::{self, Debug};
 use std::sync::Arc;
-use std::time::Instant;
 
 use crate::budget::Token;
 use crate::instrument::Names;
 use crate::judge::{ByError, ByOutcome, Reading, examine};
 use crate::retry::Retry;
 use crate::standing::{Origin, Standing};
-use crate::timer::Sleep;
+use crate::time::Sleep;
 
 /// A [`Retry`] as a [`tower::retry::Policy`]. Made by [`Retry::tower`].
 ///
