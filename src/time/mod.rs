@@ -9,6 +9,16 @@ mod host;
 #[path = "browser.rs"]
 mod host;
 mod sleep;
+#[cfg(all(
+    feature = "tokio",
+    not(all(target_arch = "wasm32", target_os = "unknown"))
+))]
+mod tokio;
+#[cfg(not(all(
+    feature = "tokio",
+    not(all(target_arch = "wasm32", target_os = "unknown"))
+)))]
+#[path = "without_tokio.rs"]
 mod tokio;
 
 use std::fmt;
