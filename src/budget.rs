@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use crate::time::Instant;
 
 use crate::backoff::nanos;
 use crate::message::{Message, refuse};
@@ -482,5 +483,5 @@ impl std::ops::Deref for BudgetRef { type Target = Budget; fn deref(&self) -> &B
 pub(crate) struct Permit { budget: Option<BudgetRef>, at: u32 }
 impl Permit { pub(crate) fn take(budget: BudgetRef, now: Instant, _slow: bool) -> Option<Self> { budget.take(now).then(|| Self { budget: Some(budget.clone()), at: 0 }) }
  pub(crate) fn spend(mut self) { self.budget = None; } }
-impl Drop for Permit { fn drop(&mut self) { if let Some(b) = self.budget.take() { b.give_back(crate::timer::system_now()); } } }
+impl Drop for Permit { fn drop(&mut self) { if let Some(b) = self.budget.take() { b.give_back(crate::time::system_now()); } } }
 impl Budget { pub(crate) fn earned_after_limit(&self) -> Option<Duration> { None } }

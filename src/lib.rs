@@ -69,7 +69,6 @@
 
 mod backoff;
 mod budget;
-mod coarse;
 mod docs;
 mod drivers;
 mod engine;
@@ -79,7 +78,6 @@ mod schedule;
 mod sync;
 mod telemetry;
 mod time;
-mod timer;
 
 #[cfg(feature = "http")]
 pub mod http;

@@ -249,6 +249,22 @@ mod on_tokio {
         assert_eq!(start.elapsed(), ms(1200));
     }
 
+    /// A driver may poll a sleep once on its stack, and keep it only if it is not ready.
+    #[tokio::test(start_paused = true)]
+    async fn a_sleep_that_has_been_polled_can_be_moved() {
+        let start = Instant::now();
+        let mut attempts = POLICY.start();
+        let mut wait = Box::pin(attempts.again_async("down"));
+        assert_eq!(super::poll(wait.as_mut()), super::Poll::Pending);
+        assert_eq!(wait.await, Ok(()));
+        assert_eq!(start.elapsed(), ms(100));
+        let mut sleep = stamina::Sleep::boxed(tokio::time::sleep(ms(50)));
+        assert_eq!(super::poll(super::pin!(&mut sleep)), super::Poll::Pending);
+        let moved = Box::new(sleep);
+        moved.await;
+        assert_eq!(start.elapsed(), ms(150));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_wait_for_ever_can_be_cancelled() {
         let policy = POLICY.clone().no_timeout().when(|_| Duration::MAX);

@@ -7,8 +7,8 @@
 #[path = "../../orders.rs"]
 mod orders;
 
-#[path = "../../../../src/coarse.rs"]
-mod coarse;
+#[path = "../../../../src/time/buckets.rs"]
+mod buckets;
 #[path = "../../../../src/sync.rs"]
 #[allow(unused_imports, unused_macros, reason = "the buckets need only a part")]
 mod sync;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::task::{Poll, Wake, Waker};
 use std::time::Duration;
 
-use coarse::{Buckets, Place, Waits};
+use buckets::{Buckets, Place, Waits};
 use orders::every_order;
 use shuttle::future::block_on;
 use shuttle::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
