@@ -63,8 +63,14 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) const fn new(settings: &Settings, own: Option<fn(u32) -> Duration>) -> Self {
-        let max = nanos(settings.wait_max);
-        let jitter = nanos(settings.wait_jitter);
+        let max = match settings.wait_max {
+            Some(max) => nanos(max),
+            None => 5_000_000_000,
+        };
+        let jitter = match settings.wait_jitter {
+            Some(jitter) => nanos(jitter),
+            None => 1_000_000_000,
+        };
         let jitter = if jitter < max { jitter } else { max };
         let initial = nanos(settings.wait_initial);
         let cap = if settings.full_jitter {
@@ -368,8 +374,8 @@ mod tests {
                     let settings = Settings {
                         wait_initial: Duration::from_nanos(initial),
                         wait_exp_base: 2_f64.powi(shift),
-                        wait_max: Duration::from_nanos(cap),
-                        wait_jitter: Duration::ZERO,
+                        wait_max: Some(Duration::from_nanos(cap)),
+                        wait_jitter: Some(Duration::ZERO),
                         ..Settings::DEFAULT
                     };
                     let backoff = Backoff::new(&settings, None);

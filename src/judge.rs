@@ -100,7 +100,7 @@ fn rules<const PLAIN: bool>(
         (Mode::Testing(_) | Mode::Inactive, _) | (_, Decision::Stop) => Wait::ZERO,
         (Mode::Normal, Decision::Retry) => plan.backoff.wait::<PLAIN>(standing.number, random()),
         (Mode::Normal, Decision::RetryAfter(hint)) => plan.backoff.hinted(hint, random()),
-        (Mode::Normal, Decision::RetryIn(wait)) => wait.into(),
+        (Mode::Normal, Decision::RetryExactly(wait)) => wait.into(),
     };
 
     // 5. The deadline: a retry must begin before it.

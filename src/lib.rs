@@ -105,6 +105,6 @@ pub use future::{ReportFuture, RetryFuture, WrapFuture};
 pub use retry::Retry;
 #[cfg(shuttle = "switches")]
 pub use scope::unusual;
-pub use settings::Settings;
+pub use settings::{InvalidSettings, Settings};
 pub use switch::{is_active, set_active};
 pub use timer::{Clock, Sleep, Timer};

@@ -359,7 +359,7 @@ impl<E> Retry<E> {
     #[must_use]
     pub const fn wait_max(mut self, wait_max: Duration) -> Self {
         self.plan.set(Settings {
-            wait_max,
+            wait_max: Some(wait_max),
             ..self.plan.settings
         });
         self
@@ -382,7 +382,7 @@ impl<E> Retry<E> {
     #[must_use]
     pub const fn wait_jitter(mut self, wait_jitter: Duration) -> Self {
         self.plan.set(Settings {
-            wait_jitter,
+            wait_jitter: Some(wait_jitter),
             ..self.plan.settings
         });
         self

@@ -35,10 +35,10 @@ fn counting() -> impl FnMut() -> Result<(), u32> {
 fn conversions() {
     assert_eq!(Decision::from(true), Decision::Retry);
     assert_eq!(Decision::from(false), Decision::Stop);
-    assert_eq!(Decision::from(secs(1)), Decision::RetryIn(secs(1)));
+    assert_eq!(Decision::from(secs(1)), Decision::RetryExactly(secs(1)));
     assert_eq!(
         Decision::from(Duration::ZERO),
-        Decision::RetryIn(Duration::ZERO)
+        Decision::RetryExactly(Duration::ZERO)
     );
     let label = |reason: StopReason| (reason.as_str(), reason.to_string());
     for (reason, text) in [
@@ -58,7 +58,7 @@ fn pythons_sequence() {
     let (policy, clock) = plain();
     let (witness, _hooks) = Witness::here();
     let policy = policy.when(|attempt| match *attempt {
-        1 => Decision::RetryIn(secs(7)),
+        1 => Decision::RetryExactly(secs(7)),
         3 => ms(250).into(),
         attempt => Decision::from(attempt < 5),
     });
@@ -221,7 +221,7 @@ fn a_chosen_wait_is_exact() {
 fn the_longest_hint_there_is() {
     for decision in [
         Decision::RetryAfter(Duration::MAX),
-        Decision::RetryIn(Duration::MAX),
+        Decision::RetryExactly(Duration::MAX),
     ] {
         let clock = clock();
         let policy = Retry::on::<u32>()

@@ -227,8 +227,8 @@ fn any_of_answers_with_the_first_that_does_not_stop() {
         }
     };
     let (in_1, in_2) = (
-        Decision::RetryIn(Duration::from_secs(1)),
-        Decision::RetryIn(Duration::from_secs(2)),
+        Decision::RetryExactly(Duration::from_secs(1)),
+        Decision::RetryExactly(Duration::from_secs(2)),
     );
     for (first, second, expected, both_asked) in [
         (in_1, in_2, in_1, false),
@@ -263,8 +263,8 @@ fn not_turns_a_decision_round() {
     for decision in [
         Decision::Retry,
         Decision::RetryAfter(minute),
-        Decision::RetryIn(minute),
-        Decision::RetryIn(Duration::ZERO),
+        Decision::RetryExactly(minute),
+        Decision::RetryExactly(Duration::ZERO),
     ] {
         assert_eq!(when::not(|(): &()| decision)(&()), Decision::Stop);
         assert_eq!(
@@ -283,7 +283,7 @@ fn predicates_that_answer_differently_go_together() {
         |status| *status == 503,
         |status| {
             if *status == 429 {
-                Decision::RetryIn(Duration::from_secs(9))
+                Decision::RetryExactly(Duration::from_secs(9))
             } else {
                 Decision::Stop
             }

@@ -47,8 +47,8 @@ impl Script {
                 let decision = match rng.u32(0..10) {
                     0 => Decision::Stop,
                     1 => Decision::RetryAfter(ms(rng.u64(0..9000))),
-                    2 => Decision::RetryIn(ms(rng.u64(0..9000))),
-                    3 => Decision::RetryIn(Duration::ZERO),
+                    2 => Decision::RetryExactly(ms(rng.u64(0..9000))),
+                    3 => Decision::RetryExactly(Duration::ZERO),
                     _ => Decision::Retry,
                 };
                 (ms(rng.u64(0..2000)), Err(Fault(number, decision)))
