@@ -33,16 +33,12 @@ impl Message {
         self
     }
 
+    #[allow(clippy::cast_possible_truncation, reason = "a digit fits in u8")]
     pub(crate) const fn integer(mut self, number: u64) -> Self {
         if number >= 10 {
             self = self.integer(number / 10);
         }
-        self.digit(number % 10)
-    }
-
-    #[allow(clippy::cast_possible_truncation, reason = "a digit fits in u8")]
-    const fn digit(self, digit: u64) -> Self {
-        self.byte(b'0'.saturating_add(digit as u8))
+        self.byte(b'0'.saturating_add((number % 10) as u8))
     }
 
     /// Appends a number with up to nine decimals. What is not whole never reads as a whole number: a refused value
@@ -58,18 +54,18 @@ impl Message {
         if number.is_nan() {
             return self.text("NaN");
         }
-        if number < 0.0 {
-            self = self.text("-");
+        self = self.text(if number < 0.0 { "-" } else { "" });
+        let size = number.abs();
+        if size >= 1e9 {
+            return self.text(if size.is_infinite() {
+                "inf"
+            } else {
+                "1e9 or beyond"
+            });
         }
-        if number.is_infinite() {
-            return self.text("inf");
-        }
-        if number.abs() >= 1e9 {
-            return self.text("1e9 or beyond");
-        }
-        let whole = number.abs() as u64;
+        let whole = size as u64;
         self = self.integer(whole);
-        let fraction = number.abs() - whole as f64;
+        let fraction = size - whole as f64;
         if fraction == 0.0 {
             return self;
         }
@@ -81,7 +77,7 @@ impl Message {
         self = self.text(".");
         while rest > 0 {
             rest = rest.saturating_mul(10);
-            self = self.digit(rest / UNIT);
+            self = self.integer(rest / UNIT);
             rest %= UNIT;
         }
         self

@@ -1,6 +1,8 @@
 //! The plain numbers of a policy, as one value.
 
 #[cfg(feature = "serde")]
+mod duration;
+#[cfg(feature = "serde")]
 mod serde;
 
 use std::error::Error;

@@ -35,10 +35,11 @@ fn counting() -> impl FnMut() -> Result<(), u32> {
 fn conversions() {
     assert_eq!(Decision::from(true), Decision::Retry);
     assert_eq!(Decision::from(false), Decision::Stop);
-    assert_eq!(Decision::from(secs(1)), Decision::RetryExactly(secs(1)));
+    // The short spelling of a wait is a hint, so that clients spread.
+    assert_eq!(Decision::from(secs(1)), Decision::RetryAfter(secs(1)));
     assert_eq!(
         Decision::from(Duration::ZERO),
-        Decision::RetryExactly(Duration::ZERO)
+        Decision::RetryAfter(Duration::ZERO)
     );
     let label = |reason: StopReason| (reason.as_str(), reason.to_string());
     for (reason, text) in [
@@ -47,6 +48,7 @@ fn conversions() {
         (StopReason::TimedOut, "timed_out"),
         (StopReason::BudgetExhausted, "budget_exhausted"),
         (StopReason::Inactive, "inactive"),
+        (StopReason::Nested, "nested"),
     ] {
         assert_eq!(label(reason), (text, text.to_owned()));
     }

@@ -11,7 +11,7 @@ use ::serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny,
 use ::serde::de::{SeqAccess, Unexpected, Visitor};
 use ::serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use super::Settings;
+use super::{Settings, duration};
 
 const KEYS: &[&str] = &[
     "attempts",
@@ -121,7 +121,7 @@ impl<'de> Visitor<'de> for Table {
         for (index, key) in KEYS.iter().enumerate() {
             let text = list.next_element()?;
             let text = text.ok_or_else(|| Error::invalid_length(index, &self))?;
-            Value { text, quoted: true }.set(key, &mut settings)?;
+            Value::quoted(text).set(key, &mut settings)?;
         }
         Ok(settings)
     }
@@ -168,6 +168,16 @@ impl Display for Value {
 }
 
 impl Value {
+    fn quoted(text: String) -> Self {
+        Self { text, quoted: true }
+    }
+
+    /// What is not a text: a number or flag, or a description, which parses as nothing.
+    fn plain(text: impl Into<String>) -> Self {
+        let (text, quoted) = (text.into(), false);
+        Self { text, quoted }
+    }
+
     /// Sets what `key` stands for. [`Settings::check`] knows the ranges.
     fn set<E: Error>(&self, key: &str, settings: &mut Settings) -> Result<(), E> {
         self.put(key, settings).ok_or_else(|| {
@@ -198,7 +208,7 @@ impl Value {
             "attempts" => settings.attempts = self.unless(UNLIMITED, Self::parse)?,
             "timeout" => settings.timeout = self.unless(UNLIMITED, Self::duration)?,
             "attempt_timeout" => {
-                settings.attempt_timeout = self.unless(UNLIMITED, Self::duration)?
+                settings.attempt_timeout = self.unless(UNLIMITED, Self::duration)?;
             }
             "wait_initial" => settings.wait_initial = self.duration()?,
             "wait_max" => settings.wait_max = self.unless(AUTO, Self::duration)?,
@@ -228,55 +238,13 @@ impl Value {
     fn duration(&self) -> Option<Duration> {
         if !self.quoted && self.text.contains(['e', 'E']) {
             // `Display` of a float has no exponent.
-            return decimal(&self.parse::<f64>()?.to_string(), NANOS_PER_SEC);
+            return duration::parse(&self.parse::<f64>()?.to_string());
         }
-        let text = self.text.trim();
-        let number = text.trim_end_matches(char::is_alphabetic);
-        let unit = match text.strip_prefix(number)? {
-            "ns" => 1,
-            "us" | "\u{b5}s" | "\u{3bc}s" => 1_000,
-            "ms" => 1_000_000,
-            "s" | "" => NANOS_PER_SEC,
-            "m" => 60 * NANOS_PER_SEC,
-            "h" => 3600 * NANOS_PER_SEC,
-            "d" => 24 * 3600 * NANOS_PER_SEC,
-            _ => return None,
-        };
-        decimal(number.trim_end(), unit)
+        duration::parse(&self.text)
     }
-}
-
-const NANOS_PER_SEC: u128 = 1_000_000_000;
-
-/// An unsigned decimal number of `unit` nanoseconds, to the nearest nanosecond.
-fn decimal(number: &str, unit: u128) -> Option<Duration> {
-    /// One, with as many decimals as are looked at: enough for a nanosecond in any unit.
-    const ONE: u128 = 1_000_000_000_000_000_000;
-
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let mut digits = whole.bytes().chain(fraction.bytes()).peekable();
-    digits.peek()?;
-    if !digits.all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let whole: u128 = format!("0{whole}").parse().ok()?;
-    let fraction: u128 = format!("{fraction:0<18.18}").parse().ok()?;
-    let fraction = fraction.checked_mul(unit)?.checked_add(ONE / 2)? / ONE;
-    let nanos = whole.checked_mul(unit)?.checked_add(fraction)?;
-    let seconds = u64::try_from(nanos / NANOS_PER_SEC).ok()?;
-    let nanos = u32::try_from(nanos % NANOS_PER_SEC).ok()?;
-    Some(Duration::new(seconds, nanos))
 }
 
 struct AnyValue;
-
-impl AnyValue {
-    /// What is not a text. A description of what no key takes parses as nothing.
-    fn plain<E>(text: impl Display) -> Result<Value, E> {
-        let (text, quoted) = (text.to_string(), false);
-        Ok(Value { text, quoted })
-    }
-}
 
 impl<'de> Visitor<'de> for AnyValue {
     type Value = Value;
@@ -286,33 +254,32 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Self::plain(value)
+        Ok(Value::plain(value.to_string()))
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Self::plain(value)
+        Ok(Value::plain(value.to_string()))
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Self::plain(value)
+        Ok(Value::plain(value.to_string()))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
         // The shortest decimal number that means this float: what was written, for all that people write.
-        Self::plain(format_args!("{value:?}"))
+        Ok(Value::plain(format!("{value:?}")))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        let (text, quoted) = (value.to_owned(), true);
-        Ok(Value { text, quoted })
+        Ok(Value::quoted(value.to_owned()))
     }
 
     fn visit_unit<E>(self) -> Result<Value, E> {
-        Self::plain("null")
+        Ok(Value::plain("null"))
     }
 
     fn visit_none<E>(self) -> Result<Value, E> {
-        Self::plain("null")
+        Ok(Value::plain("null"))
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -321,7 +288,7 @@ impl<'de> Visitor<'de> for AnyValue {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
         while list.next_element::<IgnoredAny>()?.is_some() {}
-        Self::plain("a list")
+        Ok(Value::plain("a list"))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<Value, A::Error> {
@@ -330,11 +297,11 @@ impl<'de> Visitor<'de> for AnyValue {
 
         while let Some(key) = table.next_key::<String>()? {
             if WRAPPERS.contains(&key.as_str()) {
-                return Self::plain(table.next_value::<String>()?);
+                return table.next_value::<String>().map(Value::plain);
             }
             table.next_value::<IgnoredAny>()?;
         }
-        Self::plain("a table")
+        Ok(Value::plain("a table"))
     }
 }
 
@@ -362,11 +329,14 @@ impl Serialize for Settings {
             Some(attempts) if readable => table.serialize_field("attempts", &attempts)?,
             attempts => table.serialize_field("attempts", &text_or(UNLIMITED, attempts))?,
         }
-        let limit = |limit: Option<Duration>| text_or(UNLIMITED, limit.map(Written));
-        let wait = |wait: Option<Duration>| text_or(AUTO, wait.map(Written));
+        let limit = |limit: Option<Duration>| text_or(UNLIMITED, limit.map(duration::Text));
+        let wait = |wait: Option<Duration>| text_or(AUTO, wait.map(duration::Text));
         table.serialize_field("timeout", &limit(self.timeout))?;
         table.serialize_field("attempt_timeout", &limit(self.attempt_timeout))?;
-        table.serialize_field("wait_initial", &Written(self.wait_initial).to_string())?;
+        table.serialize_field(
+            "wait_initial",
+            &duration::Text(self.wait_initial).to_string(),
+        )?;
         table.serialize_field("wait_max", &wait(self.wait_max))?;
         table.serialize_field("wait_jitter", &wait(self.wait_jitter))?;
         let base = format!("{:?}", self.wait_exp_base);
@@ -390,21 +360,4 @@ const EXACT: usize = 15;
 
 fn text_or(word: &str, value: Option<impl Display>) -> String {
     value.map_or_else(|| word.to_owned(), |value| value.to_string())
-}
-
-/// A duration as a person would write it.
-struct Written(Duration);
-
-impl Display for Written {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (seconds, nanos) = (self.0.as_secs(), self.0.subsec_nanos());
-        if nanos == 0 {
-            return write!(f, "{seconds}s");
-        }
-        if seconds == 0 && nanos % 1_000_000 == 0 {
-            return write!(f, "{}ms", nanos / 1_000_000);
-        }
-        let fraction = format!("{nanos:09}");
-        write!(f, "{seconds}.{}s", fraction.trim_end_matches('0'))
-    }
 }
