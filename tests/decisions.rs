@@ -214,7 +214,7 @@ fn a_chosen_wait_is_exact() {
             .no_timeout()
             .wait_max(ms(1))
             .full_jitter();
-        let policy = policy.when(move |_| wait);
+        let policy = policy.when(move |_| Decision::RetryExactly(wait));
         assert_eq!(policy.start().decide(&1), Ok(wait));
     }
 }

@@ -217,7 +217,6 @@ fn what_is_not_understood_is_as_good_as_no_header() {
         "Wed, 31 Dec +969 23:59:59 GMT",
         "Wed, 31 Dec 969 23:59:59 GMT",
         "Wed, 31 Dec 1969",
-        "1969",
         "GMT",
         "Wed Dec 31 23:59:59 19690",
         "Sun, 06 Nov 19\u{e9}4 08:49 GMT",
