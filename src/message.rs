@@ -47,20 +47,20 @@ impl Message {
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,
         clippy::cast_sign_loss,
-        reason = "from 0 to 1e9 whole numbers are exact in both types"
+        reason = "below 1e18 every whole part fits in u64 and goes back unchanged"
     )]
     pub(crate) const fn number(mut self, number: f64) -> Self {
         const UNIT: u64 = 1_000_000_000;
         if number.is_nan() {
             return self.text("NaN");
         }
-        self = self.text(if number < 0.0 { "-" } else { "" });
+        self = self.text(if number.is_sign_negative() { "-" } else { "" });
         let size = number.abs();
-        if size >= 1e9 {
+        if size >= 1e18 {
             return self.text(if size.is_infinite() {
                 "inf"
             } else {
-                "1e9 or beyond"
+                "1e18 or beyond"
             });
         }
         let whole = size as u64;
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn numbers_read_as_a_person_writes_them() {
         number(0.0, "0");
-        number(-0.0, "0");
+        number(-0.0, "-0");
         number(0.5, "0.5");
         number(0.9, "0.9");
         number(0.29, "0.29");
@@ -121,8 +121,11 @@ mod tests {
         number(-2.5, "-2.5");
         number(123_456.789, "123456.789");
         number(999_999_999.0, "999999999");
-        number(1e9, "1e9 or beyond");
-        number(-2.5e300, "-1e9 or beyond");
+        number(2e9, "2000000000");
+        number(123_456_789_012.5, "123456789012.5");
+        number(1e17, "100000000000000000");
+        number(1e18, "1e18 or beyond");
+        number(-2.5e300, "-1e18 or beyond");
         number(f64::NAN, "NaN");
         number(-f64::NAN, "NaN");
         number(f64::INFINITY, "inf");

@@ -59,9 +59,10 @@ impl Script {
         let settings = Settings {
             attempts: rng.bool().then(|| rng.u32(1..8)),
             timeout: rng.bool().then(|| ms(rng.u64(0..20_000))),
+            attempt_timeout: None,
             wait_initial: ms(rng.u64(0..500)),
-            wait_max: ms(rng.u64(0..4000)),
-            wait_jitter: ms(rng.u64(0..1500)),
+            wait_max: rng.bool().then(|| ms(rng.u64(0..4000))),
+            wait_jitter: rng.bool().then(|| ms(rng.u64(0..1500))),
             wait_exp_base: if rng.bool() {
                 2.0
             } else {
