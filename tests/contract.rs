@@ -209,7 +209,7 @@ fn values_have_their_shapes() {
     iterator(&schedule);
     assert_eq!(schedule.count(), 2);
 
-    assert_eq!(Decision::from(MS), Decision::RetryIn(MS));
+    assert_eq!(Decision::from(MS), Decision::RetryExactly(MS));
     assert_eq!(Decision::from(true), Decision::Retry);
     let reasons = [
         (StopReason::NotRetryable, "not_retryable"),

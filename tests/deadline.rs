@@ -79,8 +79,8 @@ fn hints_beyond_it_end_the_call_at_once() {
         Decision::RetryAfter(secs(100)),
         Decision::RetryAfter(secs(45)),
         Decision::RetryAfter(Duration::MAX),
-        Decision::RetryIn(secs(45)),
-        Decision::RetryIn(Duration::MAX),
+        Decision::RetryExactly(secs(45)),
+        Decision::RetryExactly(Duration::MAX),
     ] {
         let clock = Steered::new();
         let (witness, _hooks) = Witness::here();

@@ -35,10 +35,11 @@ fn counting() -> impl FnMut() -> Result<(), u32> {
 fn conversions() {
     assert_eq!(Decision::from(true), Decision::Retry);
     assert_eq!(Decision::from(false), Decision::Stop);
-    assert_eq!(Decision::from(secs(1)), Decision::RetryIn(secs(1)));
+    // The short spelling of a wait is a hint, so that clients spread.
+    assert_eq!(Decision::from(secs(1)), Decision::RetryAfter(secs(1)));
     assert_eq!(
         Decision::from(Duration::ZERO),
-        Decision::RetryIn(Duration::ZERO)
+        Decision::RetryAfter(Duration::ZERO)
     );
     let label = |reason: StopReason| (reason.as_str(), reason.to_string());
     for (reason, text) in [
@@ -47,6 +48,7 @@ fn conversions() {
         (StopReason::TimedOut, "timed_out"),
         (StopReason::BudgetExhausted, "budget_exhausted"),
         (StopReason::Inactive, "inactive"),
+        (StopReason::Nested, "nested"),
     ] {
         assert_eq!(label(reason), (text, text.to_owned()));
     }
@@ -58,7 +60,7 @@ fn pythons_sequence() {
     let (policy, clock) = plain();
     let (witness, _hooks) = Witness::here();
     let policy = policy.when(|attempt| match *attempt {
-        1 => Decision::RetryIn(secs(7)),
+        1 => Decision::RetryExactly(secs(7)),
         3 => ms(250).into(),
         attempt => Decision::from(attempt < 5),
     });
@@ -212,7 +214,7 @@ fn a_chosen_wait_is_exact() {
             .no_timeout()
             .wait_max(ms(1))
             .full_jitter();
-        let policy = policy.when(move |_| wait);
+        let policy = policy.when(move |_| Decision::RetryExactly(wait));
         assert_eq!(policy.start().decide(&1), Ok(wait));
     }
 }
@@ -221,7 +223,7 @@ fn a_chosen_wait_is_exact() {
 fn the_longest_hint_there_is() {
     for decision in [
         Decision::RetryAfter(Duration::MAX),
-        Decision::RetryIn(Duration::MAX),
+        Decision::RetryExactly(Duration::MAX),
     ] {
         let clock = clock();
         let policy = Retry::on::<u32>()

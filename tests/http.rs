@@ -60,6 +60,27 @@ fn a_number_is_seconds_whatever_the_time() {
 }
 
 #[test]
+fn a_fraction_is_rounded_up_to_whole_seconds() {
+    for (value, seconds) in [
+        ("292.05", 293),
+        ("1.5", 2),
+        ("1.000000000000000000000000000001", 2),
+        ("0.1", 1),
+        ("5.0", 5),
+        ("0.000", 0),
+        ("007.0", 7),
+        (" 2.5 ", 3),
+        ("18446744073709551614.5", u64::MAX),
+        ("18446744073709551615.0", u64::MAX),
+    ] {
+        reads(&[value], secs(seconds));
+    }
+    reads(&["18446744073709551615.1"], Duration::MAX);
+    reads(&["18446744073709551616.0"], Duration::MAX);
+    reads(&[&format!("{}.5", "9".repeat(4000))], Duration::MAX);
+}
+
+#[test]
 fn a_date_is_read_in_all_three_formats() {
     let a_minute_before = noted() - secs(60);
     reads_at(
@@ -107,6 +128,22 @@ fn a_date_that_has_passed_is_now() {
 }
 
 #[test]
+fn a_date_before_1970_has_passed_too() {
+    for date in [
+        "Wed, 31 Dec 1969 23:59:59 GMT",
+        "Wed Dec 31 23:59:59 1969",
+        "Mon, 01 Jan 0001 00:00:00 GMT",
+        "Mon Jan  1 00:00:00 0001",
+        "Mon, 29 Feb 1904 00:00:00 GMT",
+        "Thu, 01 Mar 1900 00:00:00 GMT",
+    ] {
+        reads(&[date], secs(0));
+        reads_at(SystemTime::UNIX_EPOCH, &[date], secs(0));
+    }
+    reads(&["60", "Wed, 31 Dec 1969 23:59:59 GMT"], secs(60));
+}
+
+#[test]
 fn a_time_before_the_epoch_is_no_trouble() {
     let before = SystemTime::UNIX_EPOCH - secs(10);
     reads_at(before, &["Thu, 01 Jan 1970 00:00:00 GMT"], secs(10));
@@ -145,8 +182,17 @@ fn what_is_not_understood_is_as_good_as_no_header() {
         "-1",
         "-0",
         "+5",
-        "1.5",
-        "1e3",
+        ".5",
+        "5.",
+        ".",
+        "1.2.3",
+        "1,5",
+        "-1.5",
+        "1.-5",
+        "1.5s",
+        "1. 5",
+        "1.5e3",
+        "1e5",
         "0x10",
         "1_000",
         "5s",
@@ -163,6 +209,17 @@ fn what_is_not_understood_is_as_good_as_no_header() {
         "Sun, 06 Nov 1994 25:49:37 GMT",
         "Sun, 06 Nov 0000 08:49:37 GMT",
         "Sun Nov 96 08:49:37 1994",
+        // Before 1970, and no dates.
+        "Thu, 31 Dec 1969 23:59:59 GMT",
+        "Wed, 31 Dec 1969 23:59:59 CET",
+        "Wed, 31 Dec 1969 23:59:99 GMT",
+        "Thu, 29 Feb 1900 00:00:00 GMT",
+        "Wed, 31 Dec +969 23:59:59 GMT",
+        "Wed, 31 Dec 969 23:59:59 GMT",
+        "Wed, 31 Dec 1969",
+        "GMT",
+        "Wed Dec 31 23:59:59 19690",
+        "Sun, 06 Nov 19\u{e9}4 08:49 GMT",
         "Sunday, 99-Xyz-94 08:49:37 GMT",
     ] {
         reads(&[garbage], None);

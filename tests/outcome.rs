@@ -87,7 +87,7 @@ fn a_predicate_with_hints_on_successes() {
     let policy = Retry::on::<Outcome>()
         .timer(Timer::custom(clock))
         .when(|outcome| match outcome {
-            Ok(429) => Decision::RetryIn(ms(7)),
+            Ok(429) => Decision::RetryExactly(ms(7)),
             Ok(_) => Decision::Stop,
             Err(_) => Decision::Retry,
         });

@@ -44,9 +44,10 @@ static COPIED: Retry<()> = Retry::on::<()>().with_settings(EVERYTHING_SETTINGS);
 const EVERYTHING_SETTINGS: Settings = Settings {
     attempts: Some(7),
     timeout: Some(secs(8)),
+    attempt_timeout: None,
     wait_initial: ms(1),
-    wait_max: ms(900),
-    wait_jitter: ms(30),
+    wait_max: Some(ms(900)),
+    wait_jitter: Some(ms(30)),
     wait_exp_base: 1.5,
     full_jitter: true,
 };
@@ -58,9 +59,10 @@ fn the_defaults_are_those_of_the_contract() {
     let defaults = Settings {
         attempts: Some(10),
         timeout: Some(secs(45)),
+        attempt_timeout: None,
         wait_initial: ms(100),
-        wait_max: secs(5),
-        wait_jitter: secs(1),
+        wait_max: None,
+        wait_jitter: None,
         wait_exp_base: 2.0,
         full_jitter: false,
     };
@@ -115,7 +117,7 @@ fn every_setter_changes_its_own_number_and_no_other() {
     sets(
         &on().wait_max(wait_max),
         Settings {
-            wait_max,
+            wait_max: Some(wait_max),
             ..default
         },
     );
@@ -123,7 +125,7 @@ fn every_setter_changes_its_own_number_and_no_other() {
     sets(
         &on().wait_jitter(wait_jitter),
         Settings {
-            wait_jitter,
+            wait_jitter: Some(wait_jitter),
             ..default
         },
     );
@@ -237,8 +239,8 @@ fn debug_shows_what_was_set() {
         "attempts: Some(7)",
         "timeout: Some(8s)",
         "wait_initial: 1ms",
-        "wait_max: 900ms",
-        "wait_jitter: 30ms",
+        "wait_max: Some(900ms)",
+        "wait_jitter: Some(30ms)",
         "wait_exp_base: 1.5",
         "full_jitter: true",
         "name: Some(\"everything\")",
@@ -265,6 +267,59 @@ fn a_clone_is_a_policy_of_its_own() {
         (copy.settings().attempts, copy.name()),
         (Some(4), Some("copy"))
     );
+}
+
+#[test]
+fn a_check_says_what_the_panic_says() {
+    for settings in [
+        Settings {
+            attempts: Some(0),
+            ..Settings::DEFAULT
+        },
+        Settings {
+            attempt_timeout: Some(Duration::ZERO),
+            ..Settings::DEFAULT
+        },
+        Settings {
+            wait_exp_base: f64::NAN,
+            ..Settings::DEFAULT
+        },
+    ] {
+        let error = settings.check().unwrap_err();
+        let message = panic_of(|| drop(Retry::on::<()>().with_settings(settings)));
+        assert_eq!(error.to_string(), message);
+        assert_eq!(
+            format!("{error:?}"),
+            format!("InvalidSettings({message:?})")
+        );
+        assert_eq!(error, error.clone());
+        let error: Box<dyn std::error::Error + Send + Sync> = error.into();
+        assert!(error.source().is_none());
+    }
+    let [none, base] = [Some(0), None].map(|attempts| Settings {
+        attempts,
+        wait_exp_base: 0.5,
+        ..Settings::DEFAULT
+    });
+    assert_ne!(none.check(), base.check());
+    assert_eq!(none.check(), none.check());
+
+    const CHECKED: bool = Settings::DEFAULT.check().is_ok();
+    const { assert!(CHECKED) };
+    // Every other number is legal.
+    for wait in [Duration::ZERO, Duration::MAX] {
+        let settings = Settings {
+            attempts: Some(1),
+            timeout: Some(wait),
+            attempt_timeout: Some(Duration::from_nanos(1)),
+            wait_initial: wait,
+            wait_max: Some(wait),
+            wait_jitter: Some(wait),
+            wait_exp_base: 1.0,
+            full_jitter: true,
+        };
+        assert_eq!(settings.check(), Ok(()));
+    }
 }
 
 #[test]
@@ -298,7 +353,9 @@ fn nonsense_is_refused_with_setting_value_and_range() {
         (f64::NAN, "NaN"),
         (f64::INFINITY, "inf"),
         (f64::NEG_INFINITY, "-inf"),
-        (f64::MIN_POSITIVE, "e-308"),
+        (f64::MIN_POSITIVE, "0.000000001"),
+        (1.0 - f64::EPSILON, "0.999999999"),
+        (-1e300, "-1e18 or beyond"),
     ] {
         let parts = ["`wait_exp_base` is ", name, "finite and at least 1"];
         refused(base(value), &parts);
@@ -318,6 +375,13 @@ fn nonsense_is_refused_with_setting_value_and_range() {
             ..Settings::DEFAULT
         }),
         &["`attempts` is 0", "at least 1", "`None`"],
+    );
+    refused(
+        with(Settings {
+            attempt_timeout: Some(Duration::ZERO),
+            ..Settings::DEFAULT
+        }),
+        &["`attempt_timeout` is 0", "longer", "`None`"],
     );
     refused(
         || {

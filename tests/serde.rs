@@ -52,7 +52,7 @@ fn waits(value: &str, wait: Duration) {
         "wait_max",
         value,
         Settings {
-            wait_max: wait,
+            wait_max: Some(wait),
             ..D
         },
     );
@@ -60,7 +60,7 @@ fn waits(value: &str, wait: Duration) {
         "wait_jitter",
         value,
         Settings {
-            wait_jitter: wait,
+            wait_jitter: Some(wait),
             ..D
         },
     );
@@ -72,6 +72,16 @@ fn waits(value: &str, wait: Duration) {
             ..D
         },
     );
+    if !wait.is_zero() {
+        reads(
+            "attempt_timeout",
+            value,
+            Settings {
+                attempt_timeout: Some(wait),
+                ..D
+            },
+        );
+    }
 }
 
 /// The error names the key, the value and what it must be.
@@ -92,15 +102,17 @@ fn a_whole_file() {
     let expected = Settings {
         attempts: Some(5),
         timeout: Some(ms(90_000)),
+        attempt_timeout: Some(ms(3000)),
         wait_initial: ms(50),
-        wait_max: ms(2500),
-        wait_jitter: Duration::ZERO,
+        wait_max: Some(ms(2500)),
+        wait_jitter: Some(Duration::ZERO),
         wait_exp_base: 1.5,
         full_jitter: true,
     };
     let toml = r#"
         attempts = 5
         timeout = "1.5m"
+        attempt_timeout = "3s"
         wait_initial = "50ms"
         wait_max = 2.5
         wait_jitter = 0
@@ -108,7 +120,7 @@ fn a_whole_file() {
         full_jitter = true
     "#;
     assert_eq!(from_toml(toml), Ok(expected));
-    let json = r#"{"attempts": 5, "timeout": "1.5m", "wait_initial": "50ms", "wait_max": 2.5, "wait_jitter": 0,
+    let json = r#"{"attempts": 5, "timeout": "1.5m", "attempt_timeout": 3, "wait_initial": "50ms", "wait_max": 2.5, "wait_jitter": 0,
         "wait_exp_base": 1.5, "full_jitter": true}"#;
     assert_eq!(from_json(json), Ok(expected));
     assert_eq!(
@@ -250,12 +262,22 @@ fn unlimited_lifts_the_limits() {
         },
     );
     reads("timeout", r#""unlimited""#, Settings { timeout: None, ..D });
+    reads("attempt_timeout", r#""unlimited""#, D);
     // Blanks round it, as round numbers and durations.
     reads(
         "timeout",
         r#"" unlimited ""#,
         Settings { timeout: None, ..D },
     );
+}
+
+#[test]
+fn auto_fits_the_other_settings() {
+    for auto in [r#""auto""#, r#"" auto ""#] {
+        reads("wait_max", auto, D);
+        reads("wait_jitter", auto, D);
+    }
+    assert_eq!((D.wait_max, D.wait_jitter), (None, None));
 }
 
 #[test]
@@ -296,7 +318,7 @@ fn numbers_and_flags_may_be_quoted() {
     let expected = Settings {
         attempts: Some(3),
         timeout: None,
-        wait_max: ms(500),
+        wait_max: Some(ms(500)),
         ..D
     };
     assert_eq!(settings, Ok(expected));
@@ -306,7 +328,11 @@ const DURATION: &str = r#"but must be a duration, "1.5s", "100ms", "2m", "1h" or
 
 #[test]
 fn a_nonsensical_wait_is_named() {
-    for key in ["wait_initial", "wait_max", "wait_jitter"] {
+    for (key, or) in [
+        ("wait_initial", ""),
+        ("wait_max", r#", or "auto""#),
+        ("wait_jitter", r#", or "auto""#),
+    ] {
         for (value, shown) in [
             ("'5 parsecs'", r#""5 parsecs""#),
             ("'unlimited'", r#""unlimited""#),
@@ -316,6 +342,8 @@ fn a_nonsensical_wait_is_named() {
             ("'-1s'", r#""-1s""#),
             ("'+1s'", r#""+1s""#),
             ("'1e3s'", r#""1e3s""#),
+            ("'1e3'", r#""1e3""#),
+            ("'Auto'", r#""Auto""#),
             ("'1m30s'", r#""1m30s""#),
             ("'1,5s'", r#""1,5s""#),
             ("'1_000s'", r#""1_000s""#),
@@ -337,10 +365,13 @@ fn a_nonsensical_wait_is_named() {
             ("[1]", "a list"),
             ("{ secs = 1, nanos = 5 }", "a table"),
             ("{}", "a table"),
+            (r#"{ "$" = 5 }"#, "a table"),
+            (r#"{ "$ref" = "5" }"#, "a table"),
+            (r#"{ "$serde_json::private" = "5" }"#, "a table"),
         ] {
             refused(
                 &format!("{key} = {value}"),
-                &format!("stamina: `{key}` is {shown}, {DURATION}"),
+                &format!("stamina: `{key}` is {shown}, {DURATION}{or}"),
             );
         }
     }
@@ -359,14 +390,24 @@ fn a_nonsensical_wait_is_named() {
 
 #[test]
 fn a_nonsensical_timeout_is_told_of_unlimited() {
-    for (value, shown) in [
-        ("'never'", r#""never""#),
-        ("-1", "-1"),
-        ("'Unlimited'", r#""Unlimited""#),
-    ] {
+    for key in ["timeout", "attempt_timeout"] {
+        for (value, shown) in [
+            ("'never'", r#""never""#),
+            ("-1", "-1"),
+            ("'Unlimited'", r#""Unlimited""#),
+            ("'auto'", r#""auto""#),
+        ] {
+            refused(
+                &format!("{key} = {value}"),
+                &format!(r#"stamina: `{key}` is {shown}, {DURATION}, or "unlimited""#),
+            );
+        }
+    }
+    for zero in ["0", "'0s'", "'0.1ns'"] {
         refused(
-            &format!("timeout = {value}"),
-            &format!(r#"stamina: `timeout` is {shown}, {DURATION}, or "unlimited""#),
+            &format!("attempt_timeout = {zero}"),
+            "stamina: `attempt_timeout` is 0, but must be longer (no attempt could succeed); for no limit leave it out (in \
+             `Settings` `None`, in a file \"unlimited\")",
         );
     }
     let error = from_json(r#"{"timeout": null}"#).unwrap_err();
@@ -452,7 +493,7 @@ fn a_nonsensical_flag_is_named() {
 fn unknown_keys_are_refused() {
     refused(
         "atempts = 3",
-        "unknown field `atempts`, expected one of `attempts`, `timeout`, `wait_initial`, `wait_max`, `wait_jitter`, \
+        "unknown field `atempts`, expected one of `attempts`, `timeout`, `attempt_timeout`, `wait_initial`, `wait_max`, `wait_jitter`, \
          `wait_exp_base`, `full_jitter`",
     );
     let error = from_toml("waits = 'linear'").unwrap_err();
@@ -586,9 +627,10 @@ fn what_is_written_is_read_again_the_same() {
     ] {
         survives(Settings {
             timeout: Some(wait),
+            attempt_timeout: Some(wait).filter(|wait| !wait.is_zero()),
             wait_initial: wait,
-            wait_max: wait,
-            wait_jitter: wait,
+            wait_max: Some(wait),
+            wait_jitter: Some(wait),
             ..D
         });
     }
@@ -619,15 +661,17 @@ fn any_settings_survive() {
             let secs = random.u64(..) >> random.u32(..64);
             Duration::new(secs, random.u32(..1_000_000_000))
         };
-        let (timeout, wait_initial, wait_max, wait_jitter) = (wait(), wait(), wait(), wait());
+        let (timeout, attempt_timeout) = (wait(), wait());
+        let (wait_initial, wait_max, wait_jitter) = (wait(), wait(), wait());
         let exponent = random.u64(0x3ff..0x7ff) << 52;
         let wait_exp_base = f64::from_bits(exponent | random.u64(..1 << 52));
         survives(Settings {
             attempts: Some(random.u32(1..)),
             timeout: Some(timeout),
             wait_initial,
-            wait_max,
-            wait_jitter,
+            attempt_timeout: Some(attempt_timeout).filter(|wait| !wait.is_zero()),
+            wait_max: Some(wait_max),
+            wait_jitter: Some(wait_jitter),
             wait_exp_base,
             full_jitter: random.bool(),
         });
@@ -643,8 +687,8 @@ fn it_is_written_as_a_person_would() {
     };
     assert_eq!(
         toml::to_string(&settings).unwrap(),
-        "attempts = 10\ntimeout = \"45s\"\nwait_initial = \"1.5s\"\nwait_max = \"5s\"\nwait_jitter = \"1s\"\n\
-         wait_exp_base = 1.2\nfull_jitter = false\n"
+        "attempts = 10\ntimeout = \"45s\"\nattempt_timeout = \"unlimited\"\nwait_initial = \"1.5s\"\n\
+         wait_max = \"auto\"\nwait_jitter = \"auto\"\nwait_exp_base = 1.2\nfull_jitter = false\n"
     );
     for (wait, written) in [
         (ms(100), "100ms"),
@@ -665,11 +709,11 @@ fn it_is_written_as_a_person_would() {
 
 /// From a format of somebody's own: keys and values that are neither texts nor numbers.
 #[test]
-fn what_is_no_setting_at_all_is_told_of() {
+fn what_is_no_setting_at_all_is_refused() {
     let number = MapDeserializer::<_, Error>::new([(7_u32, "3")].into_iter());
     assert_eq!(
         Settings::deserialize(number).unwrap_err().to_string(),
-        "invalid type: integer `7`, expected the name of a retry setting"
+        "invalid type: integer `7`, expected a string"
     );
     let bytes = BytesDeserializer::<Error>::new(b"3");
     let bytes = MapDeserializer::new([("attempts", bytes)].into_iter());
@@ -712,6 +756,7 @@ fn no_text_makes_it_panic() {
         for key in [
             "attempts",
             "timeout",
+            "attempt_timeout",
             "wait_max",
             "wait_exp_base",
             "full_jitter",

@@ -183,7 +183,7 @@ fn decisions_hold() {
     let clock = clock();
     let policy = plain(clock).when(|error| match *error {
         "hint" => Decision::RetryAfter(ms(7000)),
-        "in" => Decision::RetryIn(ms(1)),
+        "in" => Decision::RetryExactly(ms(1)),
         "permanent" => Decision::Stop,
         _ => Decision::Retry,
     });

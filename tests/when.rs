@@ -209,6 +209,125 @@ fn a_cause_is_found_in_every_kind_of_source() {
     }
 }
 
+/// An error with any other as its source.
+#[derive(Debug)]
+struct Outer<S>(S);
+
+impl<S> fmt::Display for Outer<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("outer")
+    }
+}
+
+impl<S: Error + 'static> Error for Outer<S> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+type Dynamic = Box<dyn Error + Send + Sync>;
+
+fn shared(error: impl Error + Send + Sync + 'static) -> Arc<dyn Error + Send + Sync> {
+    Arc::new(error)
+}
+
+#[test]
+fn a_cause_is_found_in_every_holder() {
+    let local: Arc<dyn Error> = Arc::new(Lost);
+    let send: Arc<dyn Error + Send> = Arc::new(Lost);
+    let sync: Arc<dyn Error + Sync> = Arc::new(Lost);
+    let anyhow_io = anyhow::Error::new(io::Error::other(Lost)).context("reading");
+    let errors: [(&str, Box<dyn Error>); 17] = [
+        ("arc of dyn Send + Sync", Outer(shared(Lost)).into()),
+        ("arc of dyn", Outer(local).into()),
+        ("arc of dyn Send", Outer(send).into()),
+        ("arc of dyn Sync", Outer(sync).into()),
+        ("arc of dyn, at the top", shared(Lost).into()),
+        ("boxed arc of dyn", Outer(Box::new(shared(Lost))).into()),
+        ("arc of arc of dyn", Outer(Arc::new(shared(Lost))).into()),
+        ("arc of dyn of arc of dyn", shared(shared(Lost)).into()),
+        ("boxed io", Outer(Box::new(io::Error::other(Lost))).into()),
+        ("shared io", Outer(Arc::new(io::Error::other(Lost))).into()),
+        ("io of box", io::Error::other(Dynamic::from(Lost)).into()),
+        ("io of boxed T", io::Error::other(Box::new(Lost)).into()),
+        ("io of arc of dyn", io::Error::other(shared(Lost)).into()),
+        (
+            "arc of dyn io",
+            Outer(shared(io::Error::other(Lost))).into(),
+        ),
+        (
+            "io of boxed io",
+            io::Error::other(Box::new(io::Error::other(Lost))).into(),
+        ),
+        ("io of io in arc of dyn of io", {
+            let inner = shared(io::Error::other(io::Error::other(Lost)));
+            io::Error::other(Outer(inner)).into()
+        }),
+        ("anyhow of io, boxed", anyhow_io.into()),
+    ];
+    for (name, error) in &errors {
+        assert!(when::caused_by::<Lost>(&**error), "{name}");
+        // Not just any error.
+        assert!(!when::caused_by::<fmt::Error>(&**error), "{name}");
+    }
+}
+
+#[test]
+fn an_io_error_is_found_in_every_holder() {
+    let io = || io::Error::from(ErrorKind::TimedOut);
+    let errors: [Box<dyn Error>; 5] = [
+        Outer(Box::new(io())).into(),
+        Outer(Arc::new(io())).into(),
+        Outer(shared(io())).into(),
+        shared(shared(io())).into(),
+        Outer(io::Error::other(Outer(shared(io())))).into(),
+    ];
+    for error in &errors {
+        assert!(when::caused_by::<io::Error>(&**error), "{error:?}");
+        assert!(!when::caused_by::<Lost>(&**error), "{error:?}");
+    }
+    // What is asked for may be the holder.
+    type Shared = Arc<dyn Error + Send + Sync>;
+    assert!(when::caused_by::<Shared>(&Outer(shared(Lost))));
+}
+
+#[test]
+fn what_anyhow_hides_is_hidden() {
+    // The documented limit: in a `Box`, the error itself has a private type of anyhow's.
+    let boxed: Dynamic = anyhow::Error::new(Outer(Lost)).into();
+    assert!(!when::caused_by::<Outer<Lost>>(&*boxed));
+    assert!(when::caused_by::<Lost>(&*boxed));
+}
+
+#[test]
+fn a_circle_of_sources_ends() {
+    #[derive(Debug)]
+    struct Circle;
+
+    impl fmt::Display for Circle {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("circle")
+        }
+    }
+
+    impl Error for Circle {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(self)
+        }
+    }
+
+    assert!(when::caused_by::<Circle>(&Circle));
+    assert!(!when::caused_by::<Lost>(&Circle));
+}
+
+#[test]
+fn a_long_chain_is_searched_to_the_documented_depth() {
+    let nested = |depth| (0..depth).fold(Query::Lost(Lost), |error, _| Query::Nested(error.into()));
+    // The error itself, and the cause at its end, are two of them.
+    assert!(when::caused_by::<Lost>(&nested(126)));
+    assert!(!when::caused_by::<Lost>(&nested(127)));
+}
+
 #[test]
 fn an_error_is_its_own_cause() {
     assert!(when::caused_by::<Query>(&Query::Syntax));
@@ -227,8 +346,8 @@ fn any_of_answers_with_the_first_that_does_not_stop() {
         }
     };
     let (in_1, in_2) = (
-        Decision::RetryIn(Duration::from_secs(1)),
-        Decision::RetryIn(Duration::from_secs(2)),
+        Decision::RetryExactly(Duration::from_secs(1)),
+        Decision::RetryExactly(Duration::from_secs(2)),
     );
     for (first, second, expected, both_asked) in [
         (in_1, in_2, in_1, false),
@@ -263,8 +382,8 @@ fn not_turns_a_decision_round() {
     for decision in [
         Decision::Retry,
         Decision::RetryAfter(minute),
-        Decision::RetryIn(minute),
-        Decision::RetryIn(Duration::ZERO),
+        Decision::RetryExactly(minute),
+        Decision::RetryExactly(Duration::ZERO),
     ] {
         assert_eq!(when::not(|(): &()| decision)(&()), Decision::Stop);
         assert_eq!(
@@ -283,7 +402,7 @@ fn predicates_that_answer_differently_go_together() {
         |status| *status == 503,
         |status| {
             if *status == 429 {
-                Decision::RetryIn(Duration::from_secs(9))
+                Decision::RetryExactly(Duration::from_secs(9))
             } else {
                 Decision::Stop
             }

@@ -1,15 +1,17 @@
-//! What a predicate says of a failed attempt, and why a call ended.
+//! What to do about a failed attempt, and why a call ended.
 
 use std::time::Duration;
 
-/// What to do about a failed attempt: the answer of a predicate given to [`Retry::when`].
+/// What to do about a failed attempt: the result of a predicate given to [`Retry::when`].
 ///
-/// A predicate may return anything that converts: `bool` (`true` is [`Retry`](Decision::Retry), `false` is
-/// [`Stop`](Decision::Stop)) or a [`Duration`] ([`RetryExactly`](Decision::RetryExactly)). Whatever it says, the limits on
-/// attempts and time and the budget bind it. [`RetryExactly`](Decision::RetryExactly) zero means "at once"; a hint of zero still
-/// has its jitter.
+/// A predicate may return anything that converts into a decision:
 ///
-/// The exponential goes on by attempt number after a wait that a predicate has chosen.
+/// - `bool`: `true` is [`Retry`](Decision::Retry), `false` is [`Stop`](Decision::Stop);
+/// - [`Duration`]: [`RetryAfter`](Decision::RetryAfter), so that the short spelling spreads clients that were given the
+///   same hint.
+///
+/// The limits on attempts and time and the budget apply to every kind of retry. After a wait that a predicate has
+/// chosen, the exponential continues by attempt number.
 ///
 /// # Examples
 ///
@@ -17,22 +19,30 @@ use std::time::Duration;
 /// use std::time::Duration;
 /// use stamina::Decision;
 ///
+/// let hint = Duration::from_secs(7);
+///
 /// assert_eq!(Decision::from(true), Decision::Retry);
 /// assert_eq!(Decision::from(false), Decision::Stop);
-/// assert_eq!(Decision::from(Duration::ZERO), Decision::RetryExactly(Duration::ZERO));
+/// assert_eq!(Decision::from(hint), Decision::RetryAfter(hint));
 /// ```
 ///
 /// [`Retry::when`]: crate::Retry::when
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Decision {
-    /// Try again after the policy's usual wait.
+    /// Try again after the policy's own wait.
     Retry,
-    /// The other side's hint (`Retry-After`): wait this long plus jitter, so that clients that were given the same
-    /// hint come back spread out. The jitter is uniform in `[0, min(wait_jitter, wait_max)]`; `wait_max` does not cut
-    /// the hint.
+    /// Try again, but not before the other side's hint (`Retry-After`) has passed.
+    ///
+    /// The hint is a floor under the policy's own wait: the wait is the longer of the hint and the own wait without
+    /// jitter, plus the jitter. So a hint of zero, or of a date that has passed, can't make a loop without waits, and
+    /// clients that were given the same hint spread. `wait_max` does not cut a hint. The deadline does: if the hint
+    /// does not end before it, the call ends now.
     RetryAfter(Duration),
-    /// Wait exactly this long, without jitter.
+    /// Try again after exactly this long, without jitter and without `wait_max`. Zero means at once.
+    ///
+    /// Clients that choose the same wait come back together. Use [`RetryAfter`](Decision::RetryAfter) for a hint that
+    /// many clients get.
     RetryExactly(Duration),
     /// Don't retry: the error is permanent.
     Stop,
@@ -65,17 +75,18 @@ impl From<Duration> for Decision {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StopReason {
-    /// The predicate said that the error is permanent.
+    /// The predicate decided that the error is permanent.
     NotRetryable,
-    /// As many attempts were made as the policy allows.
+    /// The policy allows no more attempts.
     AttemptsExhausted,
     /// The next attempt would have begun at or after the deadline.
     TimedOut,
-    /// The budget had no token left for a retry.
+    /// The budget had no permit left for a retry.
     BudgetExhausted,
     /// Retries are switched off ([`set_active`](crate::set_active), [`testing::inactive`](crate::testing::inactive)).
     Inactive,
-    /// The call was inside of another retried call, and its policy is `outermost_only`.
+    /// The policy is [`outermost_only`](crate::Retry::outermost_only) and the call ran inside another call, which
+    /// decides whether to retry.
     Nested,
 }
 
@@ -99,7 +110,7 @@ impl StopReason {
         }
     }
 
-    /// Whether a limit ended the call, so that it gave up on an error that was to be retried.
+    /// Whether a limit ended the call, so that it gave up on an error that it would have retried.
     pub(crate) const fn is_limit(self) -> bool {
         match self {
             Self::NotRetryable | Self::Inactive | Self::Nested => false,

@@ -376,7 +376,7 @@ impl Trace {
         match answer {
             Answer::Retry => Decision::Retry,
             Answer::After(hint) => Decision::RetryAfter(hint),
-            Answer::In(wait) => Decision::RetryIn(wait),
+            Answer::In(wait) => Decision::RetryExactly(wait),
             Answer::Stop => Decision::Stop,
         }
     }

@@ -47,8 +47,8 @@ impl Script {
                 let decision = match rng.u32(0..10) {
                     0 => Decision::Stop,
                     1 => Decision::RetryAfter(ms(rng.u64(0..9000))),
-                    2 => Decision::RetryIn(ms(rng.u64(0..9000))),
-                    3 => Decision::RetryIn(Duration::ZERO),
+                    2 => Decision::RetryExactly(ms(rng.u64(0..9000))),
+                    3 => Decision::RetryExactly(Duration::ZERO),
                     _ => Decision::Retry,
                 };
                 (ms(rng.u64(0..2000)), Err(Fault(number, decision)))
@@ -59,9 +59,10 @@ impl Script {
         let settings = Settings {
             attempts: rng.bool().then(|| rng.u32(1..8)),
             timeout: rng.bool().then(|| ms(rng.u64(0..20_000))),
+            attempt_timeout: None,
             wait_initial: ms(rng.u64(0..500)),
-            wait_max: ms(rng.u64(0..4000)),
-            wait_jitter: ms(rng.u64(0..1500)),
+            wait_max: rng.bool().then(|| ms(rng.u64(0..4000))),
+            wait_jitter: rng.bool().then(|| ms(rng.u64(0..1500))),
             wait_exp_base: if rng.bool() {
                 2.0
             } else {

@@ -1,21 +1,22 @@
 //! Settings from and to a configuration file (feature `serde`).
 //!
-//! Every value is first read as what it is, then understood key by key, so that an error can name the key, the value
-//! and what would be right.
+//! Every value is first read as a text, then parsed by its key, so that an error can name the key, the value and what
+//! would be right.
 
-use std::fmt;
+use std::fmt::{self, Display};
+use std::str::FromStr;
 use std::time::Duration;
 
-use ::serde::de::{
-    Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
-};
+use ::serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess};
+use ::serde::de::{SeqAccess, Unexpected, Visitor};
 use ::serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use super::Settings;
+use super::{Settings, duration};
 
 const KEYS: &[&str] = &[
     "attempts",
     "timeout",
+    "attempt_timeout",
     "wait_initial",
     "wait_max",
     "wait_jitter",
@@ -23,36 +24,39 @@ const KEYS: &[&str] = &[
     "full_jitter",
 ];
 
+/// No limit: `None` of `attempts`, `timeout` and `attempt_timeout`.
 const UNLIMITED: &str = "unlimited";
 
-const DURATION: &str = "a duration, \"1.5s\", \"100ms\", \"2m\", \"1h\" or a number of seconds, \
-                        from 0 to 18446744073709551615.999999999 s";
+/// Fits the other settings: `None` of `wait_max` and `wait_jitter`.
+const AUTO: &str = "auto";
 
-/// Reads settings from any self-describing format (TOML, JSON, YAML ..; feature `serde`).
+/// Reads settings from a configuration file (TOML, JSON, YAML ..; feature `serde`).
 ///
 /// | key | value | default |
 /// |---|---|---|
 /// | `attempts` | whole number from 1, or `"unlimited"` | 10 |
 /// | `timeout` | duration, or `"unlimited"` | `"45s"` |
+/// | `attempt_timeout` | duration longer than 0, or `"unlimited"` | `"unlimited"` |
 /// | `wait_initial` | duration | `"100ms"` |
-/// | `wait_max` | duration | `"5s"` |
-/// | `wait_jitter` | duration | `"1s"` |
+/// | `wait_max` | duration, or `"auto"`: it fits the other settings | `"auto"` |
+/// | `wait_jitter` | duration, or `"auto"`: it fits the other settings | `"auto"` |
 /// | `wait_exp_base` | number from 1 | 2 |
 /// | `full_jitter` | `true` or `false` | `false` |
 ///
-/// Every key is optional; an unknown one is an error, as it would be a setting that does not hold. A duration is a
-/// number of seconds, or a text of a decimal number and a unit: `ns`, `us`, `ms`, `s` (which may be left out), `m` for
-/// minutes, `h`, `d`. It is read exactly and rounded to the nearest nanosecond. Numbers and flags may stand in quotes,
-/// which is all that an environment variable can hold.
+/// Every key is optional. An unknown key is an error, as a misspelt setting would have no effect. A duration is a number
+/// of seconds, or a text of a decimal number and a unit: `ns`, `us`, `ms`, `s` (the default), `m` for minutes, `h`, `d`. It
+/// is read exactly and rounded to the nearest nanosecond. Numbers and flags may be in quotes, because an environment
+/// variable can hold nothing else.
 ///
-/// Give the settings a table of their own: with `#[serde(flatten)]` unknown keys go by unseen, as serde hands over the
-/// known ones only.
+/// Give the settings a table of their own: with `#[serde(flatten)]` serde passes on only the known keys, so unknown ones
+/// are not refused.
 ///
-/// Formats that do not say what a value is (bincode, postcard) can't be read, as a duration may be a number or a text.
+/// Binary formats work too, whether they name the fields (CBOR, `rmp_serde::to_vec_named`) or not (`rmp_serde::to_vec`,
+/// postcard, bincode). A format without names holds every field, in the order of the table, as a text.
 ///
 /// # Errors
 ///
-/// Whatever can't be understood or is out of range, with the key, the value, and what it must be.
+/// If a value can't be parsed or is out of range. The error names the key, the value, and what it must be.
 ///
 /// # Examples
 ///
@@ -67,8 +71,8 @@ const DURATION: &str = "a duration, \"1.5s\", \"100ms\", \"2m\", \"1h\" or a num
 /// "#)?;
 ///
 /// assert_eq!(settings.timeout, Some(Duration::from_secs(120)));
-/// assert_eq!(settings.wait_jitter, Duration::from_millis(250));
-/// assert_eq!(settings.wait_max, Settings::DEFAULT.wait_max);
+/// assert_eq!(settings.wait_jitter, Some(Duration::from_millis(250)));
+/// assert_eq!(settings.wait_max, None);
 ///
 /// let policy = Retry::on::<std::io::Error>().with_settings(settings);
 /// assert_eq!(policy.schedule().count(), 4);
@@ -79,11 +83,15 @@ const DURATION: &str = "a duration, \"1.5s\", \"100ms\", \"2m\", \"1h\" or a num
 /// ```
 impl<'de> Deserialize<'de> for Settings {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_struct("Settings", KEYS, Table)
+        let readable = deserializer.is_human_readable();
+        deserializer.deserialize_struct("Settings", KEYS, Table { readable })
     }
 }
 
-struct Table;
+struct Table {
+    /// For people: a list of values without names is refused.
+    readable: bool,
+}
 
 impl<'de> Visitor<'de> for Table {
     type Value = Settings;
@@ -94,49 +102,35 @@ impl<'de> Visitor<'de> for Table {
 
     fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<Settings, A::Error> {
         let mut settings = Settings::DEFAULT;
-        let mut set = Vec::new();
-        while let Some(Key(key)) = table.next_key()? {
-            if set.contains(&key) {
-                return Err(Error::duplicate_field(key));
-            }
-            set.push(key);
+        let mut unset = KEYS.to_vec();
+        while let Some(key) = table.next_key::<String>()? {
             table.next_value_seed(Setting {
-                key,
+                key: &key,
+                unset: &mut unset,
                 settings: &mut settings,
             })?;
         }
         Ok(settings)
     }
-}
 
-struct Key(&'static str);
-
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_identifier(KeyVisitor)
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Settings, A::Error> {
+        if self.readable {
+            return Err(Error::invalid_type(Unexpected::Seq, &self));
+        }
+        let mut settings = Settings::DEFAULT;
+        for (index, key) in KEYS.iter().enumerate() {
+            let text = list.next_element()?;
+            let text = text.ok_or_else(|| Error::invalid_length(index, &self))?;
+            Value::quoted(text).set(key, &mut settings)?;
+        }
+        Ok(settings)
     }
 }
 
-struct KeyVisitor;
-
-impl Visitor<'_> for KeyVisitor {
-    type Value = Key;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of a retry setting")
-    }
-
-    fn visit_str<E: Error>(self, key: &str) -> Result<Key, E> {
-        let known = KEYS.iter().find(|known| **known == key);
-        known
-            .map(|known| Key(known))
-            .ok_or_else(|| Error::unknown_field(key, KEYS))
-    }
-}
-
-/// The value of a key. What is wrong with it is told while it is read, so that the format can add the place.
+/// The value of a key. All errors of an entry are raised while its value is read, so that the format can add the place.
 struct Setting<'a> {
-    key: &'static str,
+    key: &'a str,
+    unset: &'a mut Vec<&'static str>,
     settings: &'a mut Settings,
 }
 
@@ -144,151 +138,109 @@ impl<'de> DeserializeSeed<'de> for Setting<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        let Self { key, settings } = self;
-        let value = Value::deserialize(deserializer)?;
-        value.put(key, settings).map_err(|wanted| {
-            let or = match key {
-                "attempts" | "timeout" => ", or \"unlimited\"",
-                _ => "",
-            };
-            Error::custom(format_args!(
-                "stamina: `{key}` is {value}, but must be {wanted}{or}"
-            ))
-        })?;
-        match settings.fault() {
-            None => Ok(()),
-            Some(message) => Err(Error::custom(message.as_str())),
-        }
+        let Some(key) = KEYS.iter().find(|key| **key == self.key) else {
+            return Err(Error::unknown_field(self.key, KEYS));
+        };
+        let Some(index) = self.unset.iter().position(|unset| unset == key) else {
+            return Err(Error::duplicate_field(key));
+        };
+        self.unset.swap_remove(index);
+        deserializer
+            .deserialize_any(AnyValue)?
+            .set(key, self.settings)
     }
 }
 
-/// A value as it stands in the file.
-enum Value {
-    /// In decimal digits, as binary fractions can't hold most of what people write.
-    Number(String),
-    Text(String),
-    Bool(bool),
-    /// Nothing that any key could take.
-    Other(&'static str),
+/// A value as it stands in the file. Numbers are texts too, as binary fractions can't hold most of what people write.
+struct Value {
+    text: String,
+    quoted: bool,
 }
 
-impl fmt::Display for Value {
+impl Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Number(number) => f.write_str(number),
-            Self::Text(text) => write!(f, "{text:?}"),
-            Self::Bool(value) => write!(f, "{value}"),
-            Self::Other(kind) => f.write_str(kind),
+        if self.quoted {
+            write!(f, "{:?}", self.text)
+        } else {
+            f.write_str(&self.text)
         }
     }
 }
 
 impl Value {
-    /// Sets what `key` stands for, or tells what it must be. [`Settings::fault`] knows the ranges.
-    fn put(&self, key: &str, settings: &mut Settings) -> Result<(), &'static str> {
-        let duration = || self.duration().ok_or(DURATION);
+    fn quoted(text: String) -> Self {
+        Self { text, quoted: true }
+    }
+
+    /// What is not a text: a number or flag, or a description, which parses as nothing.
+    fn plain(text: impl Into<String>) -> Self {
+        let (text, quoted) = (text.into(), false);
+        Self { text, quoted }
+    }
+
+    /// Sets what `key` stands for. [`Settings::check`] knows the ranges.
+    fn set<E: Error>(&self, key: &str, settings: &mut Settings) -> Result<(), E> {
+        self.put(key, settings).ok_or_else(|| {
+            let wanted = match key {
+                "attempts" => "a whole number from 1 to 4294967295",
+                "wait_exp_base" => "a finite number of at least 1",
+                "full_jitter" => "true or false",
+                _ => {
+                    "a duration, \"1.5s\", \"100ms\", \"2m\", \"1h\" or a number of seconds, \
+                      from 0 to 18446744073709551615.999999999 s"
+                }
+            };
+            let or = match key {
+                "attempts" | "timeout" | "attempt_timeout" => ", or \"unlimited\"",
+                "wait_max" | "wait_jitter" => ", or \"auto\"",
+                _ => "",
+            };
+            E::custom(format_args!(
+                "stamina: `{key}` is {self}, but must be {wanted}{or}"
+            ))
+        })?;
+        settings.check().map_err(E::custom)
+    }
+
+    /// `None` if the value can't be parsed.
+    fn put(&self, key: &str, settings: &mut Settings) -> Option<()> {
         match key {
-            "attempts" => {
-                let wanted = "a whole number from 1 to 4294967295";
-                settings.attempts = self.limit(Self::parse).ok_or(wanted)?;
+            "attempts" => settings.attempts = self.unless(UNLIMITED, Self::parse)?,
+            "timeout" => settings.timeout = self.unless(UNLIMITED, Self::duration)?,
+            "attempt_timeout" => {
+                settings.attempt_timeout = self.unless(UNLIMITED, Self::duration)?;
             }
-            "timeout" => {
-                settings.timeout = self.limit(Self::duration).ok_or(DURATION)?;
-            }
-            "wait_initial" => settings.wait_initial = duration()?,
-            "wait_max" => settings.wait_max = duration()?,
-            "wait_jitter" => settings.wait_jitter = duration()?,
-            "wait_exp_base" => {
-                settings.wait_exp_base = self.parse().ok_or("a finite number of at least 1")?;
-            }
-            _ => settings.full_jitter = self.flag().ok_or("true or false")?,
+            "wait_initial" => settings.wait_initial = self.duration()?,
+            "wait_max" => settings.wait_max = self.unless(AUTO, Self::duration)?,
+            "wait_jitter" => settings.wait_jitter = self.unless(AUTO, Self::duration)?,
+            "wait_exp_base" => settings.wait_exp_base = self.parse()?,
+            _ => settings.full_jitter = self.parse()?,
         }
-        Ok(())
+        Some(())
     }
 
-    /// `Some(None)` for no limit.
-    #[allow(clippy::option_option, reason = "the outer one is for nonsense")]
-    fn limit<T>(&self, value: impl FnOnce(&Self) -> Option<T>) -> Option<Option<T>> {
-        match self {
-            Self::Text(text) if text.trim() == UNLIMITED => Some(None),
-            _ => value(self).map(Some),
+    /// `Some(None)` if the value is `word`.
+    #[allow(
+        clippy::option_option,
+        reason = "the outer one is for values that can't be parsed"
+    )]
+    fn unless<T>(&self, word: &str, parse: impl Fn(&Self) -> Option<T>) -> Option<Option<T>> {
+        if self.quoted && self.text.trim() == word {
+            return Some(None);
         }
+        parse(self).map(Some)
     }
 
-    /// A plain number. As a text too: that is all an environment variable can hold.
-    fn parse<T: std::str::FromStr>(&self) -> Option<T> {
-        match self {
-            Self::Number(text) | Self::Text(text) => text.trim().parse().ok(),
-            Self::Bool(_) | Self::Other(_) => None,
-        }
-    }
-
-    fn flag(&self) -> Option<bool> {
-        match self {
-            Self::Bool(flag) => Some(*flag),
-            Self::Text(text) => text.trim().parse().ok(),
-            Self::Number(_) | Self::Other(_) => None,
-        }
+    fn parse<T: FromStr>(&self) -> Option<T> {
+        self.text.trim().parse().ok()
     }
 
     fn duration(&self) -> Option<Duration> {
-        match self {
-            Self::Number(number) if number.contains(['e', 'E']) => {
-                // Written out, a float never has an exponent.
-                decimal(&number.parse::<f64>().ok()?.to_string(), NANOS_PER_SEC)
-            }
-            Self::Number(number) => decimal(number, NANOS_PER_SEC),
-            Self::Text(text) => {
-                let text = text.trim();
-                let number = text.trim_end_matches(char::is_alphabetic);
-                let unit = match text.get(number.len()..)? {
-                    "ns" => 1,
-                    "us" | "\u{b5}s" | "\u{3bc}s" => 1_000,
-                    "ms" => 1_000_000,
-                    "s" | "" => NANOS_PER_SEC,
-                    "m" => 60 * NANOS_PER_SEC,
-                    "h" => 3600 * NANOS_PER_SEC,
-                    "d" => 24 * 3600 * NANOS_PER_SEC,
-                    _ => return None,
-                };
-                decimal(number.trim_end(), unit)
-            }
-            Self::Bool(_) | Self::Other(_) => None,
+        if !self.quoted && self.text.contains(['e', 'E']) {
+            // `Display` of a float has no exponent.
+            return duration::parse(&self.parse::<f64>()?.to_string());
         }
-    }
-}
-
-const NANOS_PER_SEC: u128 = 1_000_000_000;
-
-/// Decimals that are looked at: enough for a nanosecond in any unit.
-const DECIMALS: usize = 18;
-
-/// An unsigned decimal number of `unit` nanoseconds, to the nearest nanosecond.
-fn decimal(number: &str, unit: u128) -> Option<Duration> {
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if (whole.is_empty() && fraction.is_empty()) || !digits(whole) || !digits(fraction) {
-        return None;
-    }
-    let integer = |digits: &str| -> Option<u128> {
-        if digits.is_empty() {
-            return Some(0);
-        }
-        digits.parse().ok()
-    };
-    let fraction = fraction.get(..DECIMALS).unwrap_or(fraction);
-    let scale = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
-    let part = integer(fraction)?.checked_mul(unit)?;
-    let part = part.checked_add(scale.div_euclid(2))?.checked_div(scale)?;
-    let nanos = integer(whole)?.checked_mul(unit)?.checked_add(part)?;
-    let secs = u64::try_from(nanos.div_euclid(NANOS_PER_SEC)).ok()?;
-    let subsec = u32::try_from(nanos.rem_euclid(NANOS_PER_SEC)).ok()?;
-    Some(Duration::new(secs, subsec))
-}
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyValue)
+        duration::parse(&self.text)
     }
 }
 
@@ -302,71 +254,61 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
+        Ok(Value::plain(value.to_string()))
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value.to_string()))
-    }
-
-    fn visit_i128<E>(self, value: i128) -> Result<Value, E> {
-        Ok(Value::Number(value.to_string()))
+        Ok(Value::plain(value.to_string()))
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value.to_string()))
-    }
-
-    fn visit_u128<E>(self, value: u128) -> Result<Value, E> {
-        Ok(Value::Number(value.to_string()))
+        Ok(Value::plain(value.to_string()))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
         // The shortest decimal number that means this float: what was written, for all that people write.
-        Ok(Value::Number(format!("{value:?}")))
+        Ok(Value::plain(format!("{value:?}")))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::Text(value.to_owned()))
+        Ok(Value::quoted(value.to_owned()))
     }
 
     fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Other("null"))
+        Ok(Value::plain("null"))
     }
 
     fn visit_none<E>(self) -> Result<Value, E> {
-        Ok(Value::Other("null"))
+        Ok(Value::plain("null"))
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         deserializer.deserialize_any(self)
     }
 
-    fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<Value, D::Error> {
-        inner.deserialize_any(self)
-    }
-
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
         while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Value::Other("a list"))
+        Ok(Value::plain("a list"))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<Value, A::Error> {
-        let Some(key) = table.next_key::<String>()? else {
-            return Ok(Value::Other("a table"));
-        };
-        // serde_json's way to hand over numbers when some crate has switched on its `arbitrary_precision`, and toml's
-        // to hand over dates.
-        if key.starts_with('$') {
-            return table.next_value().map(Value::Number);
+        // The form in which serde_json passes on numbers, if its feature `arbitrary_precision` is on, and toml dates.
+        const WRAPPERS: [&str; 2] = ["$serde_json::private::Number", "$__toml_private_datetime"];
+
+        while let Some(key) = table.next_key::<String>()? {
+            if WRAPPERS.contains(&key.as_str()) {
+                return table.next_value::<String>().map(Value::plain);
+            }
+            table.next_value::<IgnoredAny>()?;
         }
-        table.next_value::<IgnoredAny>()?;
-        while table.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Value::Other("a table"))
+        Ok(Value::plain("a table"))
     }
 }
 
-/// Writes all settings (feature `serde`); read again, they are the same to the last bit.
+/// Writes all settings (feature `serde`). Read again, they are the same to the last bit.
+///
+/// No limit is `"unlimited"`, and a `wait_max` or `wait_jitter` that fits the other settings is `"auto"`. In binary
+/// formats each value is a text.
 ///
 /// # Examples
 ///
@@ -374,57 +316,48 @@ impl<'de> Visitor<'de> for AnyValue {
 /// use stamina::Settings;
 ///
 /// let text = toml::to_string(&Settings { attempts: None, ..Settings::DEFAULT })?;
-/// assert!(text.starts_with("attempts = \"unlimited\"\ntimeout = \"45s\"\nwait_initial = \"100ms\"\n"));
+/// assert!(text.starts_with("attempts = \"unlimited\"\ntimeout = \"45s\"\n"));
+/// assert!(text.contains("wait_max = \"auto\""));
 /// # Ok::<(), toml::ser::Error>(())
 /// ```
 impl Serialize for Settings {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // A format that does not say what a value is can be read only if every value is of one type.
+        let readable = serializer.is_human_readable();
         let mut table = serializer.serialize_struct("Settings", KEYS.len())?;
         match self.attempts {
-            Some(attempts) => table.serialize_field("attempts", &attempts)?,
-            None => table.serialize_field("attempts", UNLIMITED)?,
+            Some(attempts) if readable => table.serialize_field("attempts", &attempts)?,
+            attempts => table.serialize_field("attempts", &text_or(UNLIMITED, attempts))?,
         }
-        match self.timeout {
-            Some(timeout) => table.serialize_field("timeout", &Written(timeout))?,
-            None => table.serialize_field("timeout", UNLIMITED)?,
-        }
-        table.serialize_field("wait_initial", &Written(self.wait_initial))?;
-        table.serialize_field("wait_max", &Written(self.wait_max))?;
-        table.serialize_field("wait_jitter", &Written(self.wait_jitter))?;
+        let limit = |limit: Option<Duration>| text_or(UNLIMITED, limit.map(duration::Text));
+        let wait = |wait: Option<Duration>| text_or(AUTO, wait.map(duration::Text));
+        table.serialize_field("timeout", &limit(self.timeout))?;
+        table.serialize_field("attempt_timeout", &limit(self.attempt_timeout))?;
+        table.serialize_field(
+            "wait_initial",
+            &duration::Text(self.wait_initial).to_string(),
+        )?;
+        table.serialize_field("wait_max", &wait(self.wait_max))?;
+        table.serialize_field("wait_jitter", &wait(self.wait_jitter))?;
         let base = format!("{:?}", self.wait_exp_base);
-        if base.len() <= EXACT {
+        if readable && base.len() <= EXACT {
             table.serialize_field("wait_exp_base", &self.wait_exp_base)?;
         } else {
             table.serialize_field("wait_exp_base", &base)?;
         }
-        table.serialize_field("full_jitter", &self.full_jitter)?;
+        if readable {
+            table.serialize_field("full_jitter", &self.full_jitter)?;
+        } else {
+            table.serialize_field("full_jitter", &self.full_jitter.to_string())?;
+        }
         table.end()
     }
 }
 
-/// The longest float that every parser reads exactly: that of `serde_json`, for one, is off by a little in the last of 17
-/// digits. Longer ones are written as a text.
+/// The longest float that every parser reads exactly. That of `serde_json`, for one, is off by a little in the last of
+/// 17 digits. Longer ones are written as a text.
 const EXACT: usize = 15;
 
-/// A duration as a person would write it.
-struct Written(Duration);
-
-impl Serialize for Written {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl fmt::Display for Written {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (secs, nanos) = (self.0.as_secs(), self.0.subsec_nanos());
-        if nanos == 0 {
-            return write!(f, "{secs}s");
-        }
-        if secs == 0 && nanos % 1_000_000 == 0 {
-            return write!(f, "{}ms", self.0.as_millis());
-        }
-        let fraction = format!("{nanos:09}");
-        write!(f, "{secs}.{}s", fraction.trim_end_matches('0'))
-    }
+fn text_or(word: &str, value: Option<impl Display>) -> String {
+    value.map_or_else(|| word.to_owned(), |value| value.to_string())
 }

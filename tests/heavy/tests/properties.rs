@@ -78,7 +78,7 @@ fn decisions() -> impl Strategy<Value = Decision> {
         3 => Just(Decision::Retry),
         1 => Just(Decision::Stop),
         1 => durations().prop_map(Decision::RetryAfter),
-        1 => durations().prop_map(Decision::RetryIn),
+        1 => durations().prop_map(Decision::RetryExactly),
     ]
 }
 

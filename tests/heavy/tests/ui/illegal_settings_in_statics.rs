@@ -10,6 +10,10 @@ static SETTINGS: Retry<()> = Retry::on::<()>().with_settings(Settings {
     attempts: Some(0),
     ..Settings::DEFAULT
 });
+static ATTEMPT_TIMEOUT: Retry<()> = Retry::on::<()>().with_settings(Settings {
+    attempt_timeout: Some(Duration::ZERO),
+    ..Settings::DEFAULT
+});
 static RATIO: Budget = Budget::new().ratio(1.5);
 static DECAY: Budget = Budget::new().decay(Duration::ZERO);
 const TESTING: Testing = Testing::attempts(0);
