@@ -2,9 +2,9 @@
 
 use std::fmt::{self, Debug};
 use std::panic::Location;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::budget::Token;
+use crate::budget::Permit;
 use crate::decision::StopReason;
 use crate::instrument::Names;
 use crate::judge::judge;
@@ -46,6 +46,8 @@ pub struct Attempts<'a, E> {
     names: Names,
     stop_reason: Option<StopReason>,
     succeeded: bool,
+    /// When the attempt under way began, if the budget needs it and it is not the first.
+    began: Option<Instant>,
 }
 
 impl<'a, E> Attempts<'a, E> {
@@ -59,6 +61,7 @@ impl<'a, E> Attempts<'a, E> {
             names,
             stop_reason: None,
             succeeded: false,
+            began: None,
         }
     }
 
@@ -69,7 +72,7 @@ impl<'a, E> Attempts<'a, E> {
     fn standing(&self) -> Standing<'_> {
         let plan = &self.policy.plan;
         Standing::new(plan, &self.origin, self.number, self.waited, self.names)
-            .resumed(&self.resumed)
+            .resumed(&self.resumed, self.began)
     }
 }
 
@@ -94,7 +97,7 @@ impl<E: Debug> Attempts<'_, E> {
     /// # Examples
     ///
     /// ```
-    /// use std::time::Duration;
+    /// use std::time::{Duration, Instant};
     /// use stamina::Retry;
     ///
     /// let policy = Retry::on::<()>().attempts(2);
@@ -129,7 +132,7 @@ impl<E: Debug> Attempts<'_, E> {
     /// # Examples
     ///
     /// ```
-    /// use std::time::Duration;
+    /// use std::time::{Duration, Instant};
     /// use stamina::Retry;
     ///
     /// let policy = Retry::on::<()>();
@@ -186,7 +189,7 @@ impl<E: Debug> Attempts<'_, E> {
     /// # Examples
     ///
     /// ```
-    /// use std::time::Duration;
+    /// use std::time::{Duration, Instant};
     /// use stamina::{Retry, StopReason};
     ///
     /// let policy = Retry::on::<&str>().attempts(2).wait_jitter(Duration::ZERO);
@@ -283,7 +286,7 @@ impl<E: Debug> Attempts<'_, E> {
         let Standing {
             number,
             waited,
-            token,
+            permit,
             stop_reason,
             ..
         } = standing;
@@ -292,14 +295,17 @@ impl<E: Debug> Attempts<'_, E> {
             wait,
             number,
             waited,
-            token,
+            permit,
         })
     }
 
     /// The next attempt is under way.
-    fn advance(&mut self, mut next: Next) {
+    fn advance(&mut self, next: Next) {
         (self.number, self.waited) = (next.number, next.waited);
-        Token::spend(&mut next.token);
+        if let Some(permit) = next.permit {
+            permit.spend();
+        }
+        self.began = self.policy.plan.attempt_begins();
     }
 }
 
@@ -308,7 +314,7 @@ struct Next {
     wait: Duration,
     number: u32,
     waited: u64,
-    token: Option<Token>,
+    permit: Option<Permit>,
 }
 
 impl<E> Debug for Attempts<'_, E> {
@@ -356,7 +362,7 @@ impl<E: Debug> Retry<E> {
     /// # Examples
     ///
     /// ```
-    /// use std::time::Duration;
+    /// use std::time::{Duration, Instant};
     /// use stamina::Retry;
     ///
     /// let policy = Retry::on::<&str>().wait_jitter(Duration::ZERO);

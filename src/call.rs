@@ -3,7 +3,6 @@
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
-use crate::budget::Token;
 use crate::decision::StopReason;
 use crate::depth::deeper;
 use crate::instrument::{Names, Types};
@@ -113,7 +112,7 @@ fn go_on<O, R: Reading<O>>(
         // The error is not held while waiting.
         drop(outcome);
         policy.plan.timer.sleep_blocking(wait);
-        Token::spend(&mut standing.token);
+        standing.begin_retry(&policy.plan);
         outcome = deeper(&mut *operation);
     }
     outcome

@@ -12,7 +12,7 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 
 use crate::attempts::Attempts;
-use crate::budget::Token;
+use crate::budget::Permit;
 use crate::call::{self, Report};
 use crate::decision::StopReason;
 use crate::depth::{Deeper, Level, deeper};
@@ -64,16 +64,16 @@ pin_project! {
         #[pin]
         sleep: Sleep,
         // One of a budget, for the attempt that comes next.
-        token: Option<Token>,
+        permit: Option<Permit>,
     }
 
     impl PinnedDrop for Wait {
         // Cold, because most futures end without having waited, and are dropped all the same.
         #[cold]
         fn drop(this: Pin<&mut Self>) {
-            let token = this.project().token;
-            if token.is_some() {
-                give_back(token);
+            let permit = this.project().permit;
+            if permit.is_some() {
+                give_back(permit);
             }
         }
     }
@@ -81,8 +81,8 @@ pin_project! {
 
 #[cold]
 #[inline(never)]
-fn give_back(token: &mut Option<Token>) {
-    *token = None;
+fn give_back(permit: &mut Option<Permit>) {
+    *permit = None;
 }
 
 impl<Fut> State<Fut> {
@@ -209,7 +209,9 @@ where
                 StateProject::Waiting { wait, number } => {
                     let (wait, number) = (wait.project(), *number);
                     ready!(wait.sleep.poll(cx));
-                    Token::spend(wait.token);
+                    if let Some(permit) = wait.permit.take() {
+                        permit.spend();
+                    }
                     let left = || this.origin.left(plan, *this.waited);
                     // The closure that makes the future is a part of the operation too.
                     let level = Level::enter();
@@ -245,7 +247,7 @@ fn after<O, R: Reading<O>>(
     (*number, *waited) = (standing.number, standing.waited);
     Ok(Wait {
         sleep: plan.timer.sleep(wait),
-        token: standing.token,
+        permit: standing.permit,
     })
 }
 

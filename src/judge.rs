@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 use crate::backoff::Wait;
-use crate::budget::Token;
+use crate::budget::Permit;
 use crate::decision::{Decision, StopReason};
 use crate::instrument;
 use crate::retry::{Plan, Retry};
@@ -16,7 +16,7 @@ use crate::switch::Mode;
 
 /// Decides on a failed attempt: how long to wait before the next, or `None` where there is to be none.
 ///
-/// The decision is booked. After a wait `standing` is that of the next attempt, and has the token of a budget, which the
+/// The decision is booked. After a wait `standing` is that of the next attempt, and has the permit of a budget, which the
 /// driver is to spend when that attempt starts; otherwise it has the reason.
 ///
 /// The most usual case, a plain retry, is compiled into the caller.
@@ -111,7 +111,7 @@ fn rules<const PLAIN: bool>(
     }
 
     // 6. The budget, only asked when all else allows.
-    if plan.has_budget() && mode == Mode::Normal && !take_token(plan, standing, now) {
+    if plan.has_budget() && mode == Mode::Normal && !take_permit(plan, standing, now) {
         return gave_up(standing, StopReason::BudgetExhausted);
     }
 
@@ -125,13 +125,14 @@ fn rules<const PLAIN: bool>(
     Some(wait.duration)
 }
 
-/// Takes a token of the policy's budget; false when there is none.
+/// Takes a permit of the policy's budget; false when there is none.
 #[inline(never)]
-fn take_token(plan: &Plan, standing: &mut Standing<'_>, now: Option<Instant>) -> bool {
-    let budget = plan.budget_handle().zip(now);
-    let first = standing.number == 1;
-    standing.token = budget.and_then(|(budget, now)| Token::take(budget, now, first));
-    standing.token.is_some()
+fn take_permit(plan: &Plan, standing: &mut Standing<'_>, now: Option<Instant>) -> bool {
+    standing.permit = plan.budget_handle().zip(now).and_then(|(budget, now)| {
+        let slow = standing.was_slow(&budget, now);
+        Permit::take(budget, now, slow)
+    });
+    standing.permit.is_some()
 }
 
 #[cold]

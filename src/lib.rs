@@ -86,7 +86,6 @@ mod standing;
 mod switch;
 mod sync;
 mod timer;
-mod watch;
 
 #[cfg(feature = "http")]
 pub mod http;
@@ -98,7 +97,7 @@ pub mod when;
 
 pub use attempts::Attempts;
 pub use backoff::Schedule;
-pub use budget::Budget;
+pub use budget::{Budget, Budgets};
 pub use call::Report;
 pub use decision::{Decision, StopReason};
 pub use future::{ReportFuture, RetryFuture, WrapFuture};

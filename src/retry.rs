@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::backoff::{Backoff, Schedule};
-use crate::budget::{Budget, Handle};
+use crate::budget::{Budget, BudgetRef};
 use crate::decision::Decision;
 use crate::instrument::{Names, OnRetry, RetryDetails};
 use crate::settings::Settings;
@@ -146,17 +146,23 @@ impl Plan {
     #[inline(never)]
     pub(crate) fn credit(&self, started: Option<Instant>) {
         if let (Some(budget), Some(started)) = (self.budget(), started) {
-            budget.credit(started, true);
+            budget.credit(started, false);
         }
     }
 
     /// The budget, to be kept for longer than this borrow.
-    pub(crate) fn budget_handle(&self) -> Option<Handle> {
+    pub(crate) fn budget_handle(&self) -> Option<BudgetRef> {
         match (self.budget, &self.shared_budget) {
-            (Some(budget), _) => Some(Handle::Static(budget)),
-            (None, Some(budget)) => Some(Handle::Shared(Arc::clone(budget))),
+            (Some(budget), _) => Some(BudgetRef::Static(budget)),
+            (None, Some(budget)) => Some(BudgetRef::Shared(Arc::clone(budget))),
             (None, None) => None,
         }
+    }
+
+    /// When an attempt begins, if the budget needs to know how long it takes.
+    pub(crate) fn attempt_begins(&self) -> Option<Instant> {
+        let limit = self.budget()?.earned_after_limit();
+        limit.map(|_| self.timer.now())
     }
 
     /// Whether a call has any use for the time.

@@ -4,7 +4,7 @@ use std::fmt::{self, Debug};
 use std::time::{Duration, Instant};
 
 use crate::backoff::Wait;
-use crate::budget::Token;
+use crate::budget::{Budget, Permit};
 use crate::decision::StopReason;
 use crate::depth::depth;
 use crate::instrument::{self, Cause, Event, Hooks, Names};
@@ -161,7 +161,9 @@ pub(crate) struct Standing<'a> {
     pub(crate) plain: bool,
     pub(crate) names: Names,
     /// What was taken from a budget for the attempt that comes next.
-    pub(crate) token: Option<Token>,
+    pub(crate) permit: Option<Permit>,
+    /// When the attempt under way began, if the budget needs it and it is not the first.
+    began: Option<Instant>,
     /// Why the last failure is not retried.
     pub(crate) stop_reason: Option<StopReason>,
 }
@@ -188,13 +190,15 @@ impl<'a> Standing<'a> {
             waited,
             resumed: None,
             names,
-            token: None,
+            permit: None,
+            began: None,
             stop_reason: None,
         }
     }
 
-    pub(crate) fn resumed(mut self, resumed: &'a Resumed) -> Self {
+    pub(crate) fn resumed(mut self, resumed: &'a Resumed, began: Option<Instant>) -> Self {
         self.resumed = Some(resumed);
+        self.began = began;
         self.plain = false;
         self
     }
@@ -218,6 +222,22 @@ impl<'a> Standing<'a> {
     pub(crate) fn advance(&mut self, wait: Wait) {
         self.waited = self.waited.saturating_add(wait.nanos);
         self.number = self.number.saturating_add(1);
+    }
+
+    /// The retry that was decided on begins.
+    pub(crate) fn begin_retry(&mut self, plan: &Plan) {
+        if let Some(permit) = self.permit.take() {
+            permit.spend();
+        }
+        self.began = plan.attempt_begins();
+    }
+
+    /// Whether the attempt that failed at `now` took so long that its retry must be earned.
+    pub(crate) fn was_slow(&self, budget: &Budget, now: Instant) -> bool {
+        let began = self.began.or(self.origin.started());
+        let took = began.map(|began| now.saturating_duration_since(began));
+        took.zip(budget.earned_after_limit())
+            .is_some_and(|(took, limit)| took >= limit)
     }
 
     /// There is to be no other attempt, because of that.
@@ -353,7 +373,7 @@ impl<'a> Standing<'a> {
         }
         let now = self.now(plan);
         if let (Mode::Normal, Some(budget), Some(now)) = (mode, plan.budget(), now) {
-            budget.credit(now, false);
+            budget.credit(now, true);
         }
         if told {
             instrument::recovered(&self.event(plan, now));

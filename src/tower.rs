@@ -59,9 +59,8 @@
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
-use std::time::Instant;
 
-use crate::budget::Token;
+use crate::budget::Permit;
 use crate::instrument::Names;
 use crate::judge::{ByError, ByOutcome, Reading, examine};
 use crate::retry::Retry;
@@ -110,8 +109,8 @@ struct Request<E> {
     retry: Arc<Retry<E>>,
     origin: Origin,
     waited: u64,
-    /// When a token was taken for the retry that is waited for.
-    taken: Option<Instant>,
+    /// For the retry that is waited for.
+    permit: Option<Permit>,
     /// The attempt under way, from 1; 0 where there has been no request.
     number: u32,
 }
@@ -125,10 +124,12 @@ impl<E> Request<E> {
         self.number = 1;
     }
 
-    /// The attempt is on its way, and the token spent.
+    /// The attempt is on its way.
     #[inline]
     fn sent(&mut self) {
-        self.taken = None;
+        if let Some(permit) = self.permit.take() {
+            permit.spend();
+        }
     }
 
     /// Whether the first attempt has succeeded, and nothing is to be done about it.
@@ -152,15 +153,8 @@ impl<E> Request<E> {
         let mut standing = Standing::new(plan, &self.origin, self.number, self.waited, names);
         let wait = examine::<O, R>(&self.retry, &mut standing, outcome)?;
         (self.number, self.waited) = (standing.number, standing.waited);
-        self.taken = standing.token.and_then(Token::into_taken);
+        self.permit = standing.permit;
         Some(plan.timer.sleep(wait))
-    }
-
-    #[cold]
-    fn give_back(&self, taken: Instant) {
-        if let Some(budget) = self.retry.plan.budget() {
-            budget.give_back(taken);
-        }
     }
 }
 
@@ -171,18 +165,9 @@ impl<E> Clone for Request<E> {
             retry: Arc::clone(&self.retry),
             origin: self.origin.clone(),
             waited: self.waited,
-            // One token is for one retry.
-            taken: None,
+            // One permit is for one retry.
+            permit: None,
             number: self.number,
-        }
-    }
-}
-
-impl<E> Drop for Request<E> {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(taken) = self.taken {
-            self.give_back(taken);
         }
     }
 }
@@ -379,7 +364,7 @@ impl<E> Retry<E> {
                 retry: Arc::new(self.clone()),
                 origin: Origin::Plain,
                 waited: 0,
-                taken: None,
+                permit: None,
                 number: 0,
             },
             cloner: ByClone,
