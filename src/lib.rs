@@ -98,7 +98,7 @@ pub mod instrument {
 pub mod testing;
 pub mod when;
 
-pub use budget::Budget;
+pub use budget::{Budget, Budgets};
 #[cfg(feature = "tower")]
 pub use drivers::tower;
 pub use drivers::{

@@ -85,7 +85,7 @@ use tower::{BoxError, Layer, Service};
 
 use super::cutoff::Attempt;
 use crate::engine::{
-    ByError, ByOutcome, Call, CallState, Callable, Classify, Failed, Failure, Pending, Step, depth,
+    ByError, ByOutcome, Call, CallState, Callable, Failed, Failure, Pending, Step, depth,
 };
 use crate::policy::{Decision, NO_ATTEMPT_TIMEOUT_ERROR, Parts, Retry};
 use crate::telemetry::RetryDetails;

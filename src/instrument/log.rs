@@ -2,7 +2,7 @@
 
 use log::Level;
 
-use super::{GaveUp, Hook, Recovered, RetryDetails, Suspicion, contain};
+use super::{GaveUp, Hook, Recovered, RetryDetails, contain};
 
 const TARGET: &str = "stamina";
 
@@ -41,39 +41,6 @@ pub(super) fn listens(warn: bool) -> bool {
 #[inline(never)]
 fn logger_listens(level: Level) -> bool {
     contain(|| log::log_enabled!(target: TARGET, level)).unwrap_or(false)
-}
-
-/// Warns of a budget.
-pub(super) fn warn_of(suspicion: &Suspicion) {
-    // It may be told in a drop, where a logger that panics would end the process.
-    contain(|| warn(suspicion));
-}
-
-fn warn(suspicion: &Suspicion) {
-    match *suspicion {
-        Suspicion::PerCall { singles, name } => {
-            let budget = name.unwrap_or("unnamed");
-            log::warn!(
-                target: TARGET,
-                budget = budget,
-                singles = singles;
-                "stamina.budget_per_call budget={budget} singles={singles}: so many budgets were dropped that had served a \
-                 single call each. A budget that is made for each call limits nothing: make one for each dependency, keep it \
-                 in a `static` (`budget`) or an `Arc` (`shared_budget`), and share it between all calls.",
-            );
-        }
-        Suspicion::NeverFed { asked, name } => {
-            let budget = name.unwrap_or("unnamed");
-            log::warn!(
-                target: TARGET,
-                budget = budget,
-                asked = asked;
-                "stamina.budget_never_fed budget={budget} asked={asked}: it was asked for so many retries, and no success \
-                 has filled it yet. If calls do succeed, they don't tell it: end code blocks with `succeed`, and give the \
-                 budget to every policy for its dependency. If the dependency has been down from the start, all is well here.",
-            );
-        }
-    }
 }
 
 impl Hook for LogHook {

@@ -27,8 +27,6 @@ mod metrics;
 
 #[cfg(feature = "log")]
 pub use self::log::LogHook;
-#[cfg(feature = "log")]
-use self::log::warn_of;
 #[cfg(feature = "metrics")]
 pub use self::metrics::{MetricsHook, describe_metrics};
 
@@ -483,48 +481,4 @@ pub(crate) fn recovered(event: &Event<'_>) {
         },
     };
     tell(event.scoped, |hook| hook.recovered(&details));
-}
-
-/// What looks wrong with a budget.
-#[derive(Debug)]
-#[cfg_attr(
-    not(feature = "log"),
-    allow(dead_code, reason = "only the log tells it")
-)]
-pub(crate) enum Suspicion {
-    /// Several budgets have served a single call each; this is one of them.
-    PerCall {
-        singles: u32,
-        name: Option<&'static str>,
-    },
-    /// It was asked for retries, and nothing ever succeeded.
-    NeverFed {
-        asked: u32,
-        name: Option<&'static str>,
-    },
-}
-
-/// Whether anybody would hear of a suspicion now: not where an empty list of hooks mutes telemetry.
-pub(crate) fn hears_suspicions() -> bool {
-    #[cfg(feature = "log")]
-    if log::listens(true) {
-        let Some(hooks) = in_force() else {
-            return true;
-        };
-        let heard = !hooks.is_empty();
-        let_go(hooks);
-        return heard;
-    }
-    false
-}
-
-/// Tells of a suspicion through the log, which is there for people; no hook is told.
-#[cfg_attr(
-    not(feature = "log"),
-    allow(unused_variables, reason = "only the log tells it")
-)]
-#[cold]
-pub(crate) fn suspect(suspicion: &Suspicion) {
-    #[cfg(feature = "log")]
-    warn_of(suspicion);
 }

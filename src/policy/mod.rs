@@ -15,7 +15,9 @@ pub(crate) use self::setters::refuse_zero_attempt_timeout;
 pub use self::settings::{InvalidSettings, Settings};
 
 use crate::backoff::Backoff;
-use crate::budget::{Budget, BudgetRef};
+#[cfg(feature = "fleet")]
+use crate::budget::Budget;
+use crate::budget::BudgetRef;
 use crate::telemetry::RetryDetails;
 use crate::time::Timer;
 

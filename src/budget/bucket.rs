@@ -1,0 +1,177 @@
+//! The balance of a budget and its time, in one atomic word.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use crate::time::Instant;
+
+use crate::backoff::nanos;
+use crate::sync::{AtomicU64, Ordering};
+
+/// Units of a token. Divisible by 1 to 10 and by 1,000, so that simple fractions and ratios with three decimals are
+/// exact.
+pub(super) const TOKEN: i64 = 5_040_000;
+
+/// The lower bits of the word hold the tick, the upper ones the balance.
+///
+/// Two halves of 32 bits would be too coarse for either a floor of a million or a ratio of a thousandth.
+const TICK_BITS: u32 = 20;
+const TICK_MASK: u64 = (1 << TICK_BITS) - 1;
+/// Half of the range of ticks in a word, and the longest time that it can express: 256 time constants. By then any
+/// surplus has decayed to nothing.
+const FORGOTTEN: u64 = 1 << (TICK_BITS - 1);
+/// Ticks in a time constant. A tick changes a surplus by less than 0.05 %.
+const TICKS_PER_DECAY: u64 = 2048;
+/// The tick of the first time that a bucket sees, so that there is room for earlier times.
+const FIRST_TICK: u64 = 1 << 60;
+
+/// The most that a surplus holds: about 1.7 million tokens.
+const MOST_UNITS: i64 = (1 << (63 - TICK_BITS)) - 1;
+
+/// A balance relative to the floor, which decays to 0 while it is positive.
+#[derive(Debug)]
+pub(super) struct Bucket {
+    /// Units above the floor (signed) and the lower bits of the tick that they were counted at. Initially a full floor.
+    word: AtomicU64,
+    /// The latest tick so far. The word has only its lower bits; this tells how often they have wrapped around.
+    latest: AtomicU64,
+    /// The time of `FIRST_TICK`.
+    epoch: OnceLock<Instant>,
+    decay: Duration,
+}
+
+/// Units at a tick, of which only the lower bits count.
+#[derive(Clone, Copy)]
+struct Level {
+    units: i64,
+    tick: u64,
+}
+
+impl Bucket {
+    /// A bucket at its floor. `decay`: at least 1 ms.
+    pub(super) const fn new(decay: Duration) -> Self {
+        Self {
+            word: AtomicU64::new(0),
+            latest: AtomicU64::new(0),
+            epoch: OnceLock::new(),
+            decay,
+        }
+    }
+
+    pub(super) const fn set_decay(&mut self, decay: Duration) {
+        self.decay = decay;
+    }
+
+    pub(super) const fn decay(&self) -> Duration {
+        self.decay
+    }
+
+    /// Units above the floor at a time. Changes nothing.
+    pub(super) fn units(&self, now: Instant) -> i64 {
+        let tick = self.epoch.get().map_or(0, |epoch| self.tick(*epoch, now));
+        let latest = self.latest.load(Ordering::Acquire);
+        let word = self.word.load(Ordering::Relaxed);
+        self.level(word, tick.max(latest), latest).units
+    }
+
+    /// Replaces the units at a time by what `change` returns, unless it returns `None`. Returns the tick of the change.
+    pub(super) fn update(&self, now: Instant, change: impl Fn(i64) -> Option<i64>) -> Option<u64> {
+        let epoch = *self.epoch.get_or_init(|| now);
+        self.update_at(self.tick(epoch, now), |units, _| change(units))
+    }
+
+    /// Takes one token back that was taken at the tick `taken`. A deficit takes all that it lacks; the rest is surplus
+    /// and has decayed like any other since then.
+    ///
+    /// The time is the latest that any update brought. This is exact without reading a clock: from then on, the rest
+    /// decays together with the surplus that it is added to.
+    pub(super) fn give_back(&self, taken: u64) {
+        self.update_at(taken, |units, tick| {
+            let deficit = units.min(0).saturating_neg().min(TOKEN);
+            let rest = self.decayed(TOKEN.saturating_sub(deficit), tick.saturating_sub(taken));
+            Some(units.saturating_add(deficit).saturating_add(rest))
+        });
+    }
+
+    /// `change` gets the units and the tick, which is `tick` or a later one that the bucket has seen.
+    fn update_at(&self, tick: u64, change: impl Fn(i64, u64) -> Option<i64>) -> Option<u64> {
+        let latest = self.latest.load(Ordering::Acquire);
+        let tick = tick.max(latest);
+        let mut word = self.word.load(Ordering::Relaxed);
+        loop {
+            let level = self.level(word, tick, latest);
+            let changed = Level {
+                units: change(level.units, tick)?.min(MOST_UNITS),
+                tick: level.tick,
+            };
+            let (order, failed) = (Ordering::Relaxed, Ordering::Relaxed);
+            match self
+                .word
+                .compare_exchange_weak(word, changed.pack(), order, failed)
+            {
+                Ok(_) => break,
+                Err(other) => word = other,
+            }
+        }
+        // Only now: had it come before the word, another thread would take an old surplus for a recent one.
+        if tick > latest {
+            self.latest.fetch_max(tick, Ordering::Release);
+        }
+        Some(tick)
+    }
+
+    /// What a word that was written at `latest` or before holds at `tick`.
+    fn level(&self, word: u64, tick: u64, latest: u64) -> Level {
+        let old = Level::unpack(word);
+        let passed = tick.wrapping_sub(old.tick) & TICK_MASK;
+        let units = if old.units <= 0 || passed == 0 {
+            old.units
+        } else if tick.saturating_sub(latest) > FORGOTTEN {
+            0
+        } else if passed > FORGOTTEN {
+            // Another thread has written a later tick meanwhile.
+            return old;
+        } else {
+            self.decayed(old.units, passed)
+        };
+        Level { units, tick }
+    }
+
+    /// Rounded down, so that rounding only ever takes.
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "units have 43 bits, and decay makes them fewer"
+    )]
+    fn decayed(&self, units: i64, ticks: u64) -> i64 {
+        let time_constants = ticks as f64 * (self.tick_nanos() as f64 / nanos(self.decay) as f64);
+        (units as f64 * (-time_constants).exp()) as i64
+    }
+
+    fn tick(&self, epoch: Instant, now: Instant) -> u64 {
+        let ticks = |time| nanos(time).checked_div(self.tick_nanos()).unwrap_or(0);
+        match now.checked_duration_since(epoch) {
+            Some(after) => FIRST_TICK.saturating_add(ticks(after)),
+            None => FIRST_TICK.saturating_sub(ticks(epoch.saturating_duration_since(now))),
+        }
+    }
+
+    fn tick_nanos(&self) -> u64 {
+        nanos(self.decay) / TICKS_PER_DECAY
+    }
+}
+
+impl Level {
+    #[allow(clippy::cast_possible_wrap, reason = "the sign is in the word")]
+    const fn unpack(word: u64) -> Self {
+        Self {
+            units: word as i64 >> TICK_BITS,
+            tick: word & TICK_MASK,
+        }
+    }
+
+    #[allow(clippy::cast_sign_loss, reason = "the sign is in the word")]
+    const fn pack(self) -> u64 {
+        ((self.units << TICK_BITS) as u64) | (self.tick & TICK_MASK)
+    }
+}
