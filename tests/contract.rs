@@ -14,8 +14,8 @@ use futures::executor::block_on;
 use stamina::instrument::{self, GaveUp, Hook, HookScope, Recovered, RetryDetails};
 use stamina::testing::{self, Scope, Testing, VirtualClock};
 use stamina::{
-    Attempts, Budget, Clock, Decision, Report, Retry, Schedule, Settings, Sleep, StopReason, Timer,
-    WrapFuture, when,
+    Attempts, Budget, Clock, Decision, InvalidSettings, Report, Retry, Schedule, Settings, Sleep,
+    StopReason, Timer, WrapFuture, when,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -209,7 +209,7 @@ fn values_have_their_shapes() {
     iterator(&schedule);
     assert_eq!(schedule.count(), 2);
 
-    assert_eq!(Decision::from(MS), Decision::RetryExactly(MS));
+    assert_eq!(Decision::from(MS), Decision::RetryAfter(MS));
     assert_eq!(Decision::from(true), Decision::Retry);
     let reasons = [
         (StopReason::NotRetryable, "not_retryable"),
@@ -217,6 +217,7 @@ fn values_have_their_shapes() {
         (StopReason::TimedOut, "timed_out"),
         (StopReason::BudgetExhausted, "budget_exhausted"),
         (StopReason::Inactive, "inactive"),
+        (StopReason::Nested, "nested"),
     ];
     for (reason, label) in reasons {
         assert_eq!(reason.as_str(), label);
@@ -225,13 +226,16 @@ fn values_have_their_shapes() {
     let settings = Settings {
         attempts: Some(10),
         timeout: Some(Duration::from_secs(45)),
+        attempt_timeout: None,
         wait_initial: Duration::from_millis(100),
-        wait_max: Duration::from_secs(5),
-        wait_jitter: Duration::from_secs(1),
+        wait_max: None,
+        wait_jitter: None,
         wait_exp_base: 2.0,
         full_jitter: false,
     };
     assert_eq!(settings, Settings::DEFAULT);
+    let checked: Result<(), InvalidSettings> = settings.check();
+    assert_eq!(checked, Ok(()));
 
     let balance: f64 = BUDGET.fresh().balance(Instant::now());
     assert!((balance - 2.0).abs() < 1e-9);

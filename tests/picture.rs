@@ -24,7 +24,7 @@ fn picture() -> String {
         .map(|(retry, (shortest, longest))| (retry, shortest.as_secs_f64(), longest.as_secs_f64()))
         .collect();
     let left = |retry: u32| LEFT + (f64::from(retry) - 1.0) * SLOT;
-    let cap = policy.settings().wait_max.as_secs_f64();
+    let cap = waits.last().map_or(0.0, |wait| wait.2);
     let height = TOP + cap * SECOND;
     let width = LEFT + SLOT * waits.last().map_or(0.0, |wait| f64::from(wait.0));
     let y = |seconds: f64| height - seconds * SECOND;

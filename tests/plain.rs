@@ -87,7 +87,7 @@ fn the_short_way_comes_to_the_same() {
         let random = Script::random(&mut rng);
         // Nothing may depend on chance here.
         let settings = Settings {
-            wait_jitter: Duration::ZERO,
+            wait_jitter: Some(Duration::ZERO),
             full_jitter: false,
             ..random.settings
         };

@@ -254,12 +254,12 @@ impl Bytes<'_> {
             max: if settings {
                 self.duration()
             } else {
-                default.wait_max
+                Duration::from_secs(5)
             },
             jitter: if settings {
                 self.duration()
             } else {
-                default.wait_jitter
+                Duration::from_secs(1)
             },
             base: match self.below(8) {
                 0 => 1.0,
@@ -468,9 +468,10 @@ where
     let settings = Settings {
         attempts,
         timeout,
+        attempt_timeout: None,
         wait_initial: call.policy.initial,
-        wait_max: call.policy.max,
-        wait_jitter: call.policy.jitter,
+        wait_max: Some(call.policy.max),
+        wait_jitter: Some(call.policy.jitter),
         wait_exp_base: call.policy.base,
         full_jitter: call.policy.full,
     };
