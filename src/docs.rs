@@ -28,3 +28,5 @@ mod safety {}
 mod testing {}
 #[doc = include_str!("../docs/tutorial.md")]
 mod tutorial {}
+#[doc = include_str!("../docs/wasm.md")]
+mod wasm {}

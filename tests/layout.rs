@@ -384,7 +384,11 @@ fn tests_wait_in_one_file_only() {
     for path in found {
         let name = path.strip_prefix(root()).unwrap().to_str().unwrap();
         let marked = ["tests/real_time.rs", "tests/layout.rs"].contains(&name);
-        if marked || name.starts_with("tests/systems") || name.starts_with("tests/fuzz") {
+        if marked
+            || name.starts_with("tests/systems")
+            || name.starts_with("tests/fuzz")
+            || name.starts_with("tests/wasm")
+        {
             continue;
         }
         let text = fs::read_to_string(&path).unwrap();
@@ -464,6 +468,12 @@ fn the_manifest_keeps_its_promises() {
         [
             "log", "metrics", "http", "httpdate", "serde", "tokio", "tower"
         ]
+    );
+    let browser =
+        "[target.'cfg(all(target_arch = \"wasm32\", target_os = \"unknown\"))'.dependencies]";
+    assert_eq!(
+        keys(browser, |_| true),
+        ["fastrand", "futures-timer", "web-time"]
     );
     assert_eq!(
         keys("[features]", |_| true),

@@ -1,8 +1,8 @@
 //! Waits in buckets, one for each millisecond in which some wait ends. One helper thread sleeps from bucket to bucket.
 //!
-//! Like the hashed timing wheels of Varghese and Lauck, but sorted instead of hashed: the buckets are few, however
-//! many waits there are, and the next one is what the thread sleeps for. Time comes as an argument, counted in
-//! milliseconds from wherever the caller likes.
+//! This is like a hashed timing wheel (Varghese and Lauck), but the buckets are sorted instead of hashed: there are few
+//! of them, however many waits there are, and the thread sleeps until the first. Times are ticks: milliseconds, counted
+//! from a start that the caller chooses.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,49 +15,52 @@ use crate::sync::{AtomicU64, Condvar, Mutex, MutexGuard, Ordering};
 #[derive(Debug)]
 pub(crate) struct Buckets {
     state: Mutex<State>,
-    /// Rung for the helper thread where it would sleep too long.
-    alarm: Condvar,
-    /// The last bucket that has been emptied. Changed under the lock; read without, it may be behind.
-    over: AtomicU64,
+    /// Notified if the helper thread would sleep too long.
+    earlier_wait: Condvar,
+    /// The tick of the last bucket that has been emptied. It changes under the lock; a read without the lock may be late.
+    emptied: AtomicU64,
 }
 
 #[derive(Debug)]
 struct State {
     buckets: BTreeMap<u64, Bucket>,
-    /// What the helper thread sleeps until. While it is awake, 0: it looks again before it sleeps.
+    /// The tick until which the helper thread sleeps. 0 while it is awake: it looks again before it sleeps.
     asleep_until: u64,
 }
 
 #[derive(Debug, Default)]
 struct Bucket {
-    /// Each wait has its place, which stays empty once the wait has been cancelled.
+    /// One for each wait; `None` after the wait has been cancelled.
     wakers: Vec<Option<Waker>>,
     waiting: usize,
 }
 
-/// A wait: which bucket it is for, and where it stands in it.
+/// A wait: the tick at which it ends, and its index in that bucket.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct Wait {
     tick: u64,
-    at: usize,
+    index: usize,
 }
 
-/// Not in its bucket: not polled yet, or over.
-const NOWHERE: usize = usize::MAX;
+/// The index of a wait that is in no bucket: it has not been polled yet, or it has ended.
+const NO_INDEX: usize = usize::MAX;
 
-impl Place {
+impl Wait {
     pub(crate) const fn new(tick: u64) -> Self {
-        Self { tick, at: NOWHERE }
+        Self {
+            tick,
+            index: NO_INDEX,
+        }
     }
 }
 
-/// What a wait asks of its timer.
-pub(crate) trait Waits: Sync {
-    /// Whether the wait is over; if not, this waker is woken when it is.
-    fn poll(&self, place: &mut Place, waker: &Waker) -> Poll<()>;
+/// What a wait needs from its timer.
+pub(crate) trait WaitQueue: Sync {
+    /// Whether the wait has ended. If not, `waker` is woken when it does.
+    fn poll(&self, wait: &mut Wait, waker: &Waker) -> Poll<()>;
 
-    /// Takes a wait out that nobody waits for any more.
-    fn cancel(&self, place: &Place);
+    /// Removes a wait that is no longer needed.
+    fn cancel(&self, wait: &Wait);
 }
 
 impl Buckets {
@@ -67,8 +70,8 @@ impl Buckets {
                 buckets: BTreeMap::new(),
                 asleep_until: 0,
             }),
-            alarm: Condvar::new(),
-            over: AtomicU64::new(0),
+            earlier_wait: Condvar::new(),
+            emptied: AtomicU64::new(0),
         }
     }
 
@@ -76,19 +79,19 @@ impl Buckets {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_over(&self, place: &Place) -> bool {
-        place.tick <= self.over.load(Ordering::Acquire)
+    fn has_ended(&self, wait: &Wait) -> bool {
+        wait.tick <= self.emptied.load(Ordering::Acquire)
     }
 
-    /// One round of the helper thread: empties the first bucket if its time has come, and else sleeps until it has,
-    /// or an earlier one is there. `left`: the time until a tick; zero when it has come.
-    pub(crate) fn turn(&self, left: impl Fn(u64) -> Duration) {
+    /// One round of the helper thread: empties the first bucket if it is due; otherwise sleeps until it is, or until an
+    /// earlier one is added. `time_left`: the time until a tick, zero if it has passed.
+    pub(crate) fn run_once(&self, time_left: impl Fn(u64) -> Duration) {
         let mut state = self.lock();
         let next = state.buckets.first_key_value().map(|(tick, _)| *tick);
-        let left = next.map(left);
+        let left = next.map(time_left);
         if let (Some(tick), Some(Duration::ZERO)) = (next, left) {
             let bucket = state.buckets.pop_first();
-            self.over.store(tick, Ordering::Release);
+            self.emptied.store(tick, Ordering::Release);
             drop(state);
             for waker in bucket.into_iter().flat_map(|(_, bucket)| bucket.wakers) {
                 wake(waker);
@@ -98,11 +101,11 @@ impl Buckets {
         state.asleep_until = next.unwrap_or(u64::MAX);
         let mut state = match left {
             None => self
-                .alarm
+                .earlier_wait
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner),
             Some(left) => {
-                let woken = self.alarm.wait_timeout(state, left);
+                let woken = self.earlier_wait.wait_timeout(state, left);
                 woken.unwrap_or_else(PoisonError::into_inner).0
             }
         };
@@ -110,66 +113,66 @@ impl Buckets {
     }
 }
 
-impl Waits for Buckets {
-    fn poll(&self, place: &mut Place, waker: &Waker) -> Poll<()> {
-        if !self.is_over(place) {
-            // No code of wakers runs under the lock: it may end up here.
+impl WaitQueue for Buckets {
+    fn poll(&self, wait: &mut Wait, waker: &Waker) -> Poll<()> {
+        if !self.has_ended(wait) {
+            // A waker's code may call this timer, so it never runs under the lock: clone before it, drop after it.
             let waker = waker.clone();
             let mut state = self.lock();
-            if !self.is_over(place) {
-                let before = state.put(place, waker);
-                if place.tick < state.asleep_until {
-                    // Once is enough.
+            if !self.has_ended(wait) {
+                let replaced = state.insert(wait, waker);
+                if wait.tick < state.asleep_until {
+                    // Notify the thread once, not for each further wait before it runs.
                     state.asleep_until = 0;
-                    self.alarm.notify_one();
+                    self.earlier_wait.notify_one();
                 }
                 drop(state);
-                drop(before);
+                drop(replaced);
                 return Poll::Pending;
             }
         }
-        place.at = NOWHERE;
+        wait.index = NO_INDEX;
         Poll::Ready(())
     }
 
-    fn cancel(&self, place: &Place) {
-        if place.at != NOWHERE && !self.is_over(place) {
-            let waker = self.lock().take(place);
+    fn cancel(&self, wait: &Wait) {
+        if wait.index != NO_INDEX && !self.has_ended(wait) {
+            let waker = self.lock().remove(wait);
             drop(waker);
         }
     }
 }
 
 impl State {
-    /// Puts a waker in its place, and hands back the one that stood there.
-    fn put(&mut self, place: &mut Place, waker: Waker) -> Option<Waker> {
-        let bucket = self.buckets.entry(place.tick).or_default();
-        if let Some(held) = bucket.wakers.get_mut(place.at) {
-            return held.replace(waker);
+    /// Stores a wait's waker, and returns the one that it replaces.
+    fn insert(&mut self, wait: &mut Wait, waker: Waker) -> Option<Waker> {
+        let bucket = self.buckets.entry(wait.tick).or_default();
+        if let Some(stored) = bucket.wakers.get_mut(wait.index) {
+            return stored.replace(waker);
         }
-        place.at = bucket.wakers.len();
+        wait.index = bucket.wakers.len();
         bucket.wakers.push(Some(waker));
         bucket.waiting = bucket.waiting.saturating_add(1);
         None
     }
 
-    /// Takes a waker out, and the bucket too with its last.
-    fn take(&mut self, place: &Place) -> Option<Waker> {
-        let bucket = self.buckets.get_mut(&place.tick)?;
-        let waker = bucket.wakers.get_mut(place.at)?.take()?;
+    /// Removes a wait's waker, and the bucket too if it was the last.
+    fn remove(&mut self, wait: &Wait) -> Option<Waker> {
+        let bucket = self.buckets.get_mut(&wait.tick)?;
+        let waker = bucket.wakers.get_mut(wait.index)?.take()?;
         bucket.waiting = bucket.waiting.saturating_sub(1);
         if bucket.waiting == 0 {
-            self.buckets.remove(&place.tick);
+            self.buckets.remove(&wait.tick);
         }
         Some(waker)
     }
 }
 
-/// Wakes. An executor whose waker panics must not take the others' waits with it.
+/// Wakes a waiting task. A waker that panics must not take the other waits with it.
 fn wake(waker: Option<Waker>) {
     let woken = catch_unwind(AssertUnwindSafe(|| waker.map(Waker::wake)));
     if let Err(panic) = woken {
-        // What was thrown may throw again when it is dropped.
+        // The panic's value may panic again when it is dropped.
         std::mem::forget(panic);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use super::buckets::{Buckets, Place, Waits};
+use super::buckets::{Buckets, Wait, WaitQueue};
 use super::{Clock, Instant, Sleep, host, system_now};
 
 pub(super) struct Coarse {
@@ -21,16 +21,16 @@ pub(super) static COARSE: Coarse = Coarse {
 };
 
 /// Set once the helper thread of `COARSE` runs: the start from which its milliseconds are counted, and its buckets.
-static RUNNING: OnceLock<(Instant, &dyn Waits)> = OnceLock::new();
+static RUNNING: OnceLock<(Instant, &dyn WaitQueue)> = OnceLock::new();
 
 impl Coarse {
     /// Starts the helper thread; `None` if the system has no thread to give.
     #[cold]
-    fn start(&'static self) -> Option<&'static (Instant, &'static dyn Waits)> {
-        let _alone = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+    fn start(&'static self) -> Option<&'static (Instant, &'static dyn WaitQueue)> {
+        let _starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
         if RUNNING.get().is_none() {
             let epoch = system_now();
-            let left = move |tick| {
+            let time_left = move |tick| {
                 Duration::from_millis(tick)
                     .saturating_sub(system_now().saturating_duration_since(epoch))
             };
@@ -38,7 +38,7 @@ impl Coarse {
             thread
                 .spawn(move || {
                     loop {
-                        self.buckets.turn(left);
+                        self.buckets.run_once(time_left);
                     }
                 })
                 .ok()?;
@@ -66,7 +66,7 @@ impl Clock for Coarse {
             .saturating_add(duration)
             .saturating_add(Duration::from_nanos(999_999));
         let tick = u64::try_from(end.as_millis()).unwrap_or(u64::MAX);
-        Sleep::coarse(CoarseWait(Place::new(tick)))
+        Sleep::coarse(CoarseWait(Wait::new(tick)))
     }
 
     fn sleep_blocking(&self, duration: Duration) {
@@ -76,8 +76,8 @@ impl Clock for Coarse {
     }
 }
 
-/// A place in the buckets. Dropping it gives the place back.
-pub(super) struct CoarseWait(Place);
+/// A wait in the buckets of [`COARSE`], which is cancelled when it is dropped.
+pub(super) struct CoarseWait(Wait);
 
 impl CoarseWait {
     pub(super) fn poll(&mut self, waker: &Waker) -> Poll<()> {
