@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::budget::Token;
 use crate::decision::StopReason;
-use crate::instrument::Names;
+use crate::events::Names;
 use crate::judge::judge;
 use crate::retry::Retry;
 use crate::standing::{Origin, Resumed, Standing};

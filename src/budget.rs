@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use crate::backoff::nanos;
 use crate::message::{Message, refuse};
 use crate::sync::{AtomicU64, Ordering};
-use crate::watch::Watch;
 
 /// A limit on retries that many calls share, so that retries can't turn a failure of a dependency into an outage.
 ///
@@ -77,7 +76,6 @@ pub struct Budget {
     level: AtomicU64,
     /// What times are counted from: the first one that mattered.
     epoch: OnceLock<Instant>,
-    watch: Watch,
     ratio: f64,
     decay: Duration,
     floor: u32,
@@ -188,7 +186,6 @@ impl Budget {
         Self {
             level: AtomicU64::new(0),
             epoch: OnceLock::new(),
-            watch: Watch::new(),
             ratio: 0.2,
             decay: Duration::ZERO,
             floor: 3,
@@ -363,7 +360,6 @@ impl Budget {
         Self {
             level: AtomicU64::new(0),
             epoch: OnceLock::new(),
-            watch: Watch::off(),
             ..*self
         }
     }
@@ -436,8 +432,7 @@ impl Budget {
     }
 
     /// Notes a success; `at_once`: at the first try.
-    pub(crate) fn credit(&self, now: Instant, at_once: bool) {
-        self.watch.succeeded(at_once);
+    pub(crate) fn credit(&self, now: Instant, _at_once: bool) {
         self.update(|level| Some(self.changed(level, now, self.credit)));
     }
 
@@ -458,12 +453,6 @@ impl Budget {
     /// What telemetry tells: the name, if there is one, and the balance.
     pub(crate) fn gauge(&self, now: Instant) -> Option<(&'static str, f64)> {
         self.name.map(|name| (name, self.balance(now)))
-    }
-}
-
-impl Drop for Budget {
-    fn drop(&mut self) {
-        self.watch.dropped(self.name);
     }
 }
 
@@ -512,8 +501,7 @@ pub(crate) struct Token {
 
 impl Token {
     /// `first`: whether the call has not asked before.
-    pub(crate) fn take(budget: Handle, now: Instant, first: bool) -> Option<Self> {
-        budget.watch.asked(first, budget.name);
+    pub(crate) fn take(budget: Handle, now: Instant, _first: bool) -> Option<Self> {
         budget.take(now).then(|| Self {
             taken: Some((budget, now)),
         })

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::budget::Token;
 use crate::decision::StopReason;
 use crate::depth::deeper;
-use crate::instrument::{Names, Types};
+use crate::events::{Names, Types};
 use crate::judge::{ByError, ByOutcome, Reading, examine};
 use crate::retry::Retry;
 use crate::scope::any_unusual;

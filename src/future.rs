@@ -16,7 +16,7 @@ use crate::budget::Token;
 use crate::call::{self, Report};
 use crate::decision::StopReason;
 use crate::depth::{Deeper, Level, deeper};
-use crate::instrument::{Names, Types};
+use crate::events::{Names, Types};
 use crate::judge::{ByError, ByOutcome, Reading, examine};
 use crate::operation::{Attempting, Cut, Operation, Wrapped};
 use crate::retry::Retry;

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use crate::backoff::Wait;
 use crate::budget::Token;
 use crate::decision::{Decision, StopReason};
-use crate::instrument;
+use crate::events;
 use crate::retry::{Plan, Retry};
 use crate::standing::Standing;
 use crate::switch::Mode;
+use crate::telemetry::{Level, anyone_listens};
 
 /// Decides on a failed attempt: how long to wait before the next, or `None` where there is to be none.
 ///
@@ -118,7 +119,7 @@ fn rules<const PLAIN: bool>(
     // 7. Telemetry, before the wait.
     let own = if PLAIN { None } else { plan.on_retry() };
     let scoped = if PLAIN { None } else { standing.origin.hooks() };
-    if own.is_some() || instrument::listening(scoped, true) {
+    if own.is_some() || anyone_listens(scoped, Level::Warn) {
         retry_scheduled(plan, standing, now, error, wait.duration);
     }
     standing.advance(wait);
@@ -144,7 +145,8 @@ fn retry_scheduled(
     wait: Duration,
 ) {
     let (event, cause) = (standing.event(plan, now), standing.cause(error));
-    instrument::retry_scheduled(&event, wait, cause, plan.on_retry());
+    let listened_to = anyone_listens(standing.origin.hooks(), Level::Warn);
+    events::retry_scheduled(&event, wait, cause, plan.on_retry(), listened_to);
 }
 
 #[cold]
@@ -156,8 +158,8 @@ fn gave_up(
     error: &dyn Debug,
     reason: StopReason,
 ) -> Option<Duration> {
-    if instrument::listening(standing.origin.hooks(), true) {
-        instrument::gave_up(&standing.event(plan, now), reason, standing.cause(error));
+    if anyone_listens(standing.origin.hooks(), Level::Warn) {
+        events::gave_up(&standing.event(plan, now), reason, standing.cause(error));
     }
     standing.stop(reason)
 }

@@ -40,7 +40,7 @@
 //! | attempts that hang to be cut | [`RetryFuture::attempt_timeout`] |
 //! | to keep retries from causing an outage | [`Budget`] |
 //! | tests without waits | [`testing`] |
-//! | hooks, log records, metrics | [`instrument`] |
+//! | hooks, logs, traces, metrics | [`instrument`] |
 //! | retries that outlive the process | [`Retry::resume`], [`Attempts::decide`] |
 //! | other sources of time | [`Timer`], [`Clock`] |
 //!
@@ -51,7 +51,7 @@
 //!
 //! # Features
 //!
-//! `log` and `metrics` are on by default. `tokio` adds `Timer::tokio()`, `serde` reads [`Settings`] from a file, `http`
+//! `log` and `metrics` are on by default. `tracing` emits events of that facade instead of log records. `tokio` adds `Timer::tokio()`, `serde` reads [`Settings`] from a file, `http`
 //! reads `Retry-After`, `tower` drives tower's `Retry` layer, `fleet` simulates a fleet of clients. Features only add.
 
 #![forbid(unsafe_code)]
@@ -75,6 +75,7 @@ mod coarse;
 mod decision;
 mod depth;
 mod docs;
+mod events;
 mod future;
 mod judge;
 mod message;
@@ -85,8 +86,8 @@ mod settings;
 mod standing;
 mod switch;
 mod sync;
+mod telemetry;
 mod timer;
-mod watch;
 
 #[cfg(feature = "http")]
 pub mod http;

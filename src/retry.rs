@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use crate::backoff::{Backoff, Schedule};
 use crate::budget::{Budget, Handle};
 use crate::decision::Decision;
-use crate::instrument::{Names, OnRetry, RetryDetails};
+use crate::events::{Names, OnRetry};
 use crate::settings::Settings;
+use crate::telemetry::RetryDetails;
 use crate::timer::Timer;
 
 /// A retry policy for operations that fail with an `E`: what to retry, how often, for how long, after which waits.

@@ -7,10 +7,11 @@ use crate::backoff::Wait;
 use crate::budget::Token;
 use crate::decision::StopReason;
 use crate::depth::depth;
-use crate::instrument::{self, Cause, Event, Hooks, Names};
+use crate::events::{self, Cause, Event, Names};
 use crate::retry::Plan;
 use crate::scope::any_unusual;
 use crate::switch::{self, Mode};
+use crate::telemetry::{self, BudgetLevel, Hooks, Level};
 
 /// What is fixed when a call is made: when it started, and what scopes it was made in.
 ///
@@ -47,7 +48,7 @@ impl Drop for Unusual {
     #[cold]
     fn drop(&mut self) {
         if let Some(ScopedHooks(hooks)) = self.hooks.take() {
-            instrument::let_go(hooks);
+            telemetry::drop_contained(hooks);
         }
     }
 }
@@ -65,7 +66,7 @@ impl Unusual {
     )]
     fn here() -> Box<Self> {
         let mode = switch::mode();
-        let hooks = instrument::scoped_now().map(ScopedHooks);
+        let hooks = telemetry::scoped_hooks_now().map(ScopedHooks);
         Box::new(Self {
             started: None,
             mode,
@@ -318,7 +319,9 @@ impl<'a> Standing<'a> {
             attempts: self.number,
             waited_so_far: Duration::from_nanos(self.waited),
             elapsed: self.elapsed_at(now),
-            budget: budget.and_then(|(budget, now)| budget.gauge(now)),
+            budget: budget
+                .and_then(|(budget, now)| budget.gauge(now))
+                .map(|(name, balance)| BudgetLevel { name, balance }),
             scoped: self.origin.hooks(),
         }
     }
@@ -335,7 +338,7 @@ impl<'a> Standing<'a> {
     /// Notes that the call ended well. Nothing to do for a first-try success without a budget.
     #[inline]
     pub(crate) fn succeeded(&self, plan: &Plan) {
-        let told = self.number > 1 && instrument::listening(self.origin.hooks(), false);
+        let told = self.number > 1 && telemetry::anyone_listens(self.origin.hooks(), Level::Info);
         if told || plan.has_budget() {
             self.note_success(plan, told);
         }
@@ -356,7 +359,7 @@ impl<'a> Standing<'a> {
             budget.credit(now, false);
         }
         if told {
-            instrument::recovered(&self.event(plan, now));
+            events::recovered(&self.event(plan, now));
         }
     }
 }

@@ -62,7 +62,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::budget::Token;
-use crate::instrument::Names;
+use crate::events::Names;
 use crate::judge::{ByError, ByOutcome, Reading, examine};
 use crate::retry::Retry;
 use crate::standing::{Origin, Standing};

@@ -11,8 +11,6 @@ mod attempts;
 mod budget;
 #[path = "budget_metrics.rs"]
 mod budget_metrics;
-#[path = "budget_warnings.rs"]
-mod budget_warnings;
 #[path = "call.rs"]
 mod call;
 #[path = "contract.rs"]
