@@ -91,10 +91,7 @@ mod time;
 
 #[cfg(feature = "http")]
 pub mod http;
-pub mod instrument {
-    //! x
-    pub use crate::telemetry::*;
-}
+pub mod instrument;
 pub mod testing;
 pub mod when;
 

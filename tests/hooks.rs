@@ -532,3 +532,58 @@ fn a_future_keeps_the_hooks_it_was_made_with() {
     });
     assert_eq!((witness.take().len(), other.take().len()), (10, 0));
 }
+
+/// Everything that reads or changes a switch, as a destructor may do it.
+fn use_every_switch() {
+    let defaults = instrument::hooks().len();
+    let muted = instrument::scoped_hooks([]);
+    assert_eq!(instrument::hooks().len(), 0);
+    let (witness, scope) = Witness::here();
+    let _ = policy().attempts(2).call(down);
+    assert_eq!(witness.short(), ["retry 1", "gave up 2 attempts_exhausted"]);
+    drop(muted);
+    drop(scope);
+    assert_eq!(instrument::hooks().len(), defaults);
+    let normal = testing::normal();
+    let off = testing::inactive();
+    assert!(!stamina::is_active());
+    let testing = testing::scoped(testing::Testing::attempts(2));
+    assert!(testing::is_testing());
+    drop((normal, off, testing));
+    assert!(stamina::is_active() && !testing::is_testing());
+}
+
+/// The order in which a thread's locals are destroyed is not promised, so some are older than the library's and some are
+/// younger. If one of the destructors panicked, the process would abort.
+#[test]
+fn every_switch_works_while_a_threads_locals_are_destroyed() {
+    struct AtTheEnd(Arc<Mutex<u32>>);
+    impl Drop for AtTheEnd {
+        fn drop(&mut self) {
+            use_every_switch();
+            *scene::lock(&self.0) += 1;
+        }
+    }
+    thread_local! {
+        static OLDER: std::cell::RefCell<Option<AtTheEnd>> = const { std::cell::RefCell::new(None) };
+        static YOUNGER: std::cell::RefCell<Option<AtTheEnd>> = const { std::cell::RefCell::new(None) };
+        static GUARDS: std::cell::RefCell<Option<(HookScope, testing::Scope)>> =
+            const { std::cell::RefCell::new(None) };
+    }
+    let _alone = alone();
+    let ended = Arc::new(Mutex::new(0));
+    let on_thread = Arc::clone(&ended);
+    std::thread::spawn(move || {
+        OLDER.set(Some(AtTheEnd(on_thread.clone())));
+        use_every_switch();
+        YOUNGER.set(Some(AtTheEnd(on_thread)));
+    })
+    .join()
+    .unwrap();
+    assert_eq!(*scene::lock(&ended), 2);
+    // Guards that end with their thread.
+    std::thread::spawn(|| GUARDS.set(Some((instrument::scoped_hooks([]), testing::inactive()))))
+        .join()
+        .unwrap();
+    assert!(stamina::is_active());
+}

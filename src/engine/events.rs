@@ -44,6 +44,14 @@ impl Debug for Shown<'_> {
     }
 }
 
+/// The name, if it lives as long as the program.
+fn borrowed(name: &Cow<'static, str>) -> Option<&'static str> {
+    match name {
+        Cow::Borrowed(name) => Some(name),
+        Cow::Owned(_) => None,
+    }
+}
+
 impl Call<'_> {
     fn name(&self) -> Cow<'static, str> {
         match (self.config.name, self.callable) {
@@ -85,6 +93,7 @@ pub(super) fn retry_scheduled(
     let (callable, shown) = (call.name(), Shown(failure));
     let details = RetryDetails {
         callable: &callable,
+        static_callable: borrowed(&callable),
         retry_num: *call.attempt,
         wait_for,
         waited_so_far: call.waited(),
@@ -114,6 +123,7 @@ pub(super) fn gave_up(
     let (callable, shown) = (call.name(), Shown(failure));
     let details = GaveUp {
         callable: &callable,
+        static_callable: borrowed(&callable),
         attempts: *call.attempt,
         reason,
         waited_so_far: call.waited(),
@@ -133,6 +143,7 @@ pub(super) fn recovered(call: &Call<'_>, now: Option<Instant>) {
     let callable = call.name();
     let details = Recovered {
         callable: &callable,
+        static_callable: borrowed(&callable),
         attempts: *call.attempt,
         waited_so_far: call.waited(),
         elapsed: call.state.elapsed(now),

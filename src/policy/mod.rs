@@ -207,14 +207,9 @@ impl<E> Parts<E> {
 
 #[cfg(feature = "fleet")]
 impl<E> Retry<E> {
-    /// The same policy with another budget and without its hook, for a simulation.
-    pub(crate) fn simulated(&self, budget: Option<Arc<Budget>>) -> Self {
-        let mut policy = self.clone();
-        policy.parts.on_retry = None;
-        if let Some(budget) = budget {
-            policy.parts.config.budget = Some(BudgetRef::Shared(budget));
-        }
-        policy
+    /// [`shared_budget`](Self::shared_budget) in place, for a simulation with a budget for each client.
+    pub(crate) fn set_budget(&mut self, budget: &Arc<Budget>) {
+        self.parts.config.budget = Some(BudgetRef::Shared(Arc::clone(budget)));
     }
 }
 

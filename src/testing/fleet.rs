@@ -42,7 +42,7 @@ pub use self::outcome::{Outcome, Phase, Second};
 pub use self::spread::Spread;
 use crate::backoff::nanos;
 use crate::message::{Message, refuse};
-use crate::retry::Retry;
+use crate::policy::Retry;
 
 /// A fleet of clients of one policy and the server they call, to be run in virtual time.
 ///

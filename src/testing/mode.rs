@@ -233,7 +233,8 @@ pub fn is_testing() -> bool {
 #[must_use = "the scope ends when this is dropped, so `let _ = ..` ends it at once: use `let _guard = ..`"]
 #[derive(Debug)]
 pub struct Scope {
-    number: usize,
+    /// `None` on a thread that is ending, if its platform has destroyed the scopes by then.
+    number: Option<usize>,
     /// A scope belongs to its thread.
     not_send: PhantomData<*const ()>,
 }
@@ -241,7 +242,7 @@ pub struct Scope {
 impl Scope {
     fn enter(mode: Mode) -> Self {
         Self {
-            number: MODES.with(|modes| modes.enter(mode)),
+            number: MODES.try_with(|modes| modes.enter(mode)).ok(),
             not_send: PhantomData,
         }
     }
@@ -249,8 +250,9 @@ impl Scope {
 
 impl Drop for Scope {
     fn drop(&mut self) {
-        // While the thread ends its scopes may be gone already.
-        let _ = MODES.try_with(|modes| modes.leave(self.number));
+        if let Some(number) = self.number {
+            let _ = MODES.try_with(|modes| modes.leave(number));
+        }
     }
 }
 

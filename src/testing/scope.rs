@@ -1,6 +1,7 @@
 //! What is switched for one thread only, and the one flag that keeps all switches off the fast path.
 
 use std::cell::RefCell;
+use std::mem::ManuallyDrop;
 
 use crate::sync::{AtomicUsize, Ordering, process_wide};
 
@@ -36,24 +37,19 @@ pub(crate) fn override_ends() {
 }
 
 /// The nested scopes of one thread, the innermost last.
+///
+/// It has no destructor, so that the scopes of a thread work as long as the thread runs: while the thread's other locals
+/// are destroyed, code of the user's may still enter and leave some. Nothing leaks, because the last scope that is left
+/// frees the memory. Only a guard that is forgotten leaks its scope.
 #[derive(Debug)]
 pub(crate) struct Scopes<T> {
-    entered: RefCell<Vec<(usize, T)>>,
-}
-
-impl<T> Drop for Scopes<T> {
-    // A thread may end with a guard forgotten, or dropped only after this.
-    fn drop(&mut self) {
-        for _ in self.entered.get_mut().drain(..) {
-            override_ends();
-        }
-    }
+    entered: ManuallyDrop<RefCell<Vec<(usize, T)>>>,
 }
 
 impl<T: Clone> Scopes<T> {
     pub(crate) const fn new() -> Self {
         Self {
-            entered: RefCell::new(Vec::new()),
+            entered: ManuallyDrop::new(RefCell::new(Vec::new())),
         }
     }
 
@@ -71,6 +67,9 @@ impl<T: Clone> Scopes<T> {
         let mut entered = self.entered.borrow_mut();
         let at = entered.iter().position(|(entered, _)| *entered == number);
         let left = at.map(|at| entered.remove(at));
+        if entered.is_empty() {
+            *entered = Vec::new();
+        }
         drop(entered);
         if left.is_some() {
             override_ends();
@@ -117,16 +116,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_never_left_ends_with_its_thread() {
+    fn scopes_that_were_left_hold_no_memory_and_no_override() {
         let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let before = OVERRIDES.load(Ordering::Relaxed);
         let scopes = Scopes::new();
-        scopes.enter("one");
-        let left = scopes.enter("other");
-        scopes.leave(left);
-        scopes.enter("again");
+        assert!(!std::mem::needs_drop::<Scopes<String>>());
+        let (outer, inner) = (scopes.enter("outer"), scopes.enter("inner"));
         assert_eq!(OVERRIDES.load(Ordering::Relaxed), before + 2);
-        drop(scopes);
+        scopes.leave(outer);
+        assert_eq!(scopes.innermost(), Some("inner"));
+        scopes.leave(inner);
+        scopes.leave(inner);
         assert_eq!(OVERRIDES.load(Ordering::Relaxed), before);
+        assert_eq!(scopes.entered.borrow().capacity(), 0);
     }
 }

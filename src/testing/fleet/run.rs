@@ -11,11 +11,9 @@ use fastrand::Rng;
 use super::clock;
 use super::outcome::{Outcome, Phase, Second};
 use super::{Conditions, Fleet};
-use crate::attempts::Attempts;
 use crate::backoff::nanos;
 use crate::budget::Budget;
-use crate::retry::Retry;
-use crate::{instrument, testing};
+use crate::{Attempts, Retry, instrument, testing};
 
 /// How long calls may go on after the last phase, in nanoseconds.
 const REST: u64 = 300_000_000_000;
@@ -116,8 +114,8 @@ pub(super) fn run<E: Debug>(fleet: &Fleet<E>) -> Outcome {
 
 impl<'a, E: Debug> Simulation<'a, E> {
     fn new(fleet: &'a Fleet<E>) -> Self {
-        let mut policy = fleet.policy.clone().timer(clock::timer());
-        policy.plan.mute();
+        let policy = fleet.policy.clone().timer(clock::timer()).quiet();
+        let policy = policy.on_retry(|_, _| {});
         let budget = policy.get_budget().map(Budget::fresh);
         let clients = usize::try_from(fleet.clients).unwrap_or(usize::MAX);
         let (mut ends, mut phases, mut start) = (Vec::new(), Vec::new(), 0_u64);
@@ -357,12 +355,12 @@ impl<'a, E: Debug> Simulation<'a, E> {
         if let Some(budget) = &self.budget {
             let client = usize::try_from(call.client).unwrap_or(usize::MAX);
             let own = self.budgets[client].get_or_insert_with(|| Arc::new(budget.fresh()));
-            self.policy.plan.rebudget(own);
+            self.policy.set_budget(own);
         }
         clock::set(call.start);
         let attempts = self.policy.resume(call.made, Duration::ZERO);
         // A policy with a seed of its own sends its clients in step, and so it shall be seen.
-        if self.policy.plan.seed.is_some() {
+        if self.policy.config.seed.is_some() {
             attempts
         } else {
             attempts.seeded(!call.seed)

@@ -1,11 +1,11 @@
-//! The facade `metrics`.
+//! Events as metrics of the facade `metrics`.
 
 use metrics::{
     Recorder, SharedString, Unit, counter, describe_counter, describe_gauge, describe_histogram,
     gauge, histogram, with_recorder,
 };
 
-use super::{GaveUp, Hook, Recovered, RetryDetails};
+use super::{BudgetLevel, GaveUp, Hook, Recovered, RetryDetails};
 
 const RETRIES: &str = "stamina_retries_total";
 const GAVE_UP: &str = "stamina_gave_up_total";
@@ -13,7 +13,7 @@ const RECOVERED: &str = "stamina_recovered_total";
 const WAIT: &str = "stamina_wait_seconds";
 const BALANCE: &str = "stamina_budget_balance";
 
-/// Counts through the facade `metrics`, for whichever recorder the program installs.
+/// Counts through the facade `metrics`, for the recorder that the program installs.
 ///
 /// | metric | kind | labels |
 /// |---|---|---|
@@ -25,10 +25,10 @@ const BALANCE: &str = "stamina_budget_balance";
 ///
 /// `retry_num` is one of `1` to `20` and `>20`, so that the number of series is bounded.
 ///
-/// The gauge is for budgets with a name ([`Budget::named`](crate::Budget::named)): the tokens left as of the last event
-/// (a retry, a call that gave up or recovered) of a call with that budget. Nothing is told on a first-try success, so
-/// between two events it stands still although the balance may rise; where that matters, set a gauge of your own from
-/// [`Budget::balance`](crate::Budget::balance) at your own rate.
+/// The gauge is for budgets with a name ([`Budget::named`](crate::Budget::named)). It shows the permits that were left at
+/// the last event (a retry, a call that gave up or recovered) of a call with that budget. A first-try success is no event,
+/// so the gauge stands still between two events although the balance may rise. If that matters, set a gauge of your own
+/// from [`Budget::balance`](crate::Budget::balance) at your own rate.
 ///
 /// # Examples
 ///
@@ -45,7 +45,7 @@ pub struct MetricsHook;
 
 /// Registers the help text and the unit of each metric with the recorder that is installed.
 ///
-/// Call it once, after the recorder was installed; without a recorder it does nothing.
+/// Call it once, after the recorder is installed. Without a recorder it does nothing.
 ///
 /// # Examples
 ///
@@ -72,17 +72,17 @@ pub fn describe_metrics() {
     );
 }
 
-/// Whether a recorder is installed: without one, making the labels would cost several times what a retry does.
+/// Whether a recorder is installed. Without one, making the labels would cost several times what a retry does.
 #[inline]
 pub(super) fn listens() -> bool {
     with_recorder(|recorder| !is_noop(recorder))
 }
 
-/// Whether this is the recorder that stands in where none is installed.
+/// Whether this is the stand-in that the facade uses if no recorder is installed.
 ///
-/// The facade doesn't say, but its stand-in is a static without a size. A global recorder without one is not taken for
-/// it: it was boxed, so its address is the dangling one. Only a recorder without a size that is installed for a single
-/// thread goes unnoticed.
+/// The facade does not say, but its stand-in is a static without a size. A global recorder without a size is not mistaken
+/// for it: the facade boxes it, and the address of a box without contents is its alignment. A recorder without a size
+/// that is installed for one thread can't be told apart.
 #[inline]
 fn is_noop(recorder: &dyn Recorder) -> bool {
     let address = std::ptr::from_ref(recorder).cast::<()>().addr();
@@ -99,15 +99,22 @@ fn retry_label(retry_num: u32) -> &'static str {
     LABELS.get(index).copied().unwrap_or(">20")
 }
 
-fn tell_balance(budget: Option<(&'static str, f64)>) {
-    if let Some((name, balance)) = budget {
+fn callable_label(callable: &str, static_callable: Option<&'static str>) -> SharedString {
+    match static_callable {
+        Some(name) => SharedString::const_str(name),
+        None => SharedString::from_shared(callable.into()),
+    }
+}
+
+fn set_balance(budget: Option<BudgetLevel>) {
+    if let Some(BudgetLevel { name, balance }) = budget {
         gauge!(BALANCE, "budget" => name).set(balance);
     }
 }
 
 impl Hook for MetricsHook {
     fn retry_scheduled(&self, details: &RetryDetails<'_>) {
-        let callable = SharedString::from(details.labels.callable.clone());
+        let callable = callable_label(details.callable, details.static_callable);
         counter!(
             RETRIES,
             "callable" => callable.clone(),
@@ -116,23 +123,23 @@ impl Hook for MetricsHook {
         )
         .increment(1);
         histogram!(WAIT, "callable" => callable).record(details.wait_for.as_secs_f64());
-        tell_balance(details.labels.budget);
+        set_balance(details.budget);
     }
 
     fn gave_up(&self, details: &GaveUp<'_>) {
         counter!(
             GAVE_UP,
-            "callable" => SharedString::from(details.labels.callable.clone()),
+            "callable" => callable_label(details.callable, details.static_callable),
             "reason" => details.reason.as_str(),
             "error_type" => details.error_type,
         )
         .increment(1);
-        tell_balance(details.labels.budget);
+        set_balance(details.budget);
     }
 
     fn recovered(&self, details: &Recovered<'_>) {
-        counter!(RECOVERED, "callable" => SharedString::from(details.labels.callable.clone()))
-            .increment(1);
-        tell_balance(details.labels.budget);
+        let callable = callable_label(details.callable, details.static_callable);
+        counter!(RECOVERED, "callable" => callable).increment(1);
+        set_balance(details.budget);
     }
 }
