@@ -72,10 +72,7 @@ pub(crate) struct Backoff<'a> {
 }
 
 impl<'a> Backoff<'a> {
-    pub(crate) const fn new(
-        settings: &'a Settings,
-        schedule: Option<fn(u32) -> Duration>,
-    ) -> Self {
+    pub(crate) const fn new(settings: &'a Settings, schedule: Option<fn(u32) -> Duration>) -> Self {
         Self { settings, schedule }
     }
 

@@ -26,7 +26,7 @@
 //!     }
 //! }
 //!
-//! static FETCH: Retry<Refused> = Retry::on::<Refused>().when_fn(decide);
+//! static FETCH: Retry<Refused> = Retry::on::<Refused>().decide_fn(decide);
 //! # let report = FETCH.report(|| Err::<(), _>(Refused { status: StatusCode::NOT_FOUND, headers: HeaderMap::new() }));
 //! # assert_eq!(report.attempts, 1);
 //! ```

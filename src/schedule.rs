@@ -74,9 +74,7 @@ impl Retries {
     fn of(settings: &Settings) -> Self {
         Self {
             next: 1,
-            left: settings
-                .attempts
-                .map(|attempts| attempts.saturating_sub(1)),
+            left: settings.attempts.map(|attempts| attempts.saturating_sub(1)),
         }
     }
 
@@ -121,7 +119,11 @@ impl Iterator for Schedule {
 
     fn nth(&mut self, skip: usize) -> Option<Self::Item> {
         let number = self.retries.nth(skip)?;
-        Some(Backoff::new(&self.settings, self.own).after(number).bounds())
+        Some(
+            Backoff::new(&self.settings, self.own)
+                .after(number)
+                .bounds(),
+        )
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -167,9 +169,7 @@ impl Iterator for Delays {
     fn next(&mut self) -> Option<Duration> {
         let number = self.retries.nth(0)?;
         let range = Backoff::new(&self.settings, self.own).after(number);
-        Some(Duration::from_nanos(
-            range.draw(random(self.seed, number)),
-        ))
+        Some(Duration::from_nanos(range.draw(random(self.seed, number))))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

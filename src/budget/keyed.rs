@@ -55,7 +55,7 @@ impl<const N: usize> Budgets<N> {
     ///
     /// static SHARDS: Budgets<1024> = Budgets::new();
     ///
-    /// assert_eq!(SHARDS.of(&7).balance(crate::time::Instant::now()), 2.0);
+    /// assert_eq!(SHARDS.of(&7).balance(std::time::Instant::now()), 2.0);
     /// ```
     #[must_use]
     pub const fn new() -> Self {
@@ -75,7 +75,7 @@ impl<const N: usize> Budgets<N> {
     ///
     /// static TENANTS: Budgets = Budgets::of_kind(Budget::new().floor(1));
     ///
-    /// assert_eq!(TENANTS.of("acme").balance(crate::time::Instant::now()), 1.0);
+    /// assert_eq!(TENANTS.of("acme").balance(std::time::Instant::now()), 1.0);
     /// ```
     #[must_use]
     pub const fn of_kind(kind: Budget) -> Self {

@@ -86,7 +86,7 @@ impl Budget {
     /// ```
     /// static DATABASE: stamina::Budget = stamina::Budget::new();
     ///
-    /// assert_eq!(DATABASE.balance(crate::time::Instant::now()), 2.0);
+    /// assert_eq!(DATABASE.balance(std::time::Instant::now()), 2.0);
     /// ```
     #[must_use]
     pub const fn new() -> Self {
@@ -169,7 +169,7 @@ impl Budget {
     /// ```
     /// static STRICT: stamina::Budget = stamina::Budget::new().floor(0);
     ///
-    /// assert_eq!(STRICT.balance(crate::time::Instant::now()), 0.0);
+    /// assert_eq!(STRICT.balance(std::time::Instant::now()), 0.0);
     /// ```
     #[must_use]
     #[track_caller]
@@ -257,7 +257,7 @@ impl Budget {
     /// use stamina::Budget;
     ///
     /// static BUDGET: Budget = Budget::new().floor(7);
-    /// assert_eq!(BUDGET.fresh().balance(crate::time::Instant::now()), 7.0);
+    /// assert_eq!(BUDGET.fresh().balance(std::time::Instant::now()), 7.0);
     /// ```
     #[must_use]
     pub fn fresh(&self) -> Self {

@@ -230,7 +230,9 @@ where
             return self.poll_extended(cx, begins);
         }
         let this = self.project();
-        run_attempt(this.operation, this.phase, 0, begins, |attempt| attempt.poll(cx))
+        run_attempt(this.operation, this.phase, 0, begins, |attempt| {
+            attempt.poll(cx)
+        })
     }
 
     /// [`poll_attempt`](Self::poll_attempt) for a call that has more to remember than most: it may be nested, or cut.
@@ -249,10 +251,16 @@ where
         }
         let depth = this.state.depth();
         let cutoff = this.state.cutoff();
-        let polled = run_attempt(this.operation, this.phase, depth, begins, |attempt| match cutoff {
-            None => attempt.poll(cx).map(Some),
-            Some(cutoff) => cutoff.poll(config.timer, attempt, cx),
-        });
+        let polled = run_attempt(
+            this.operation,
+            this.phase,
+            depth,
+            begins,
+            |attempt| match cutoff {
+                None => attempt.poll(cx).map(Some),
+                Some(cutoff) => cutoff.poll(config.timer, attempt, cx),
+            },
+        );
         polled.map(|outcome| outcome.unwrap_or_else(|| Self::cut(this.policy, this.operation)))
     }
 

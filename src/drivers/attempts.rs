@@ -190,7 +190,11 @@ impl<'a, E> Attempts<'a, E> {
         let config = &self.policy.config;
         let remaining = self.state.remaining(config, self.state.now(config));
         // The clock of the next call has not started.
-        if self.succeeded { remaining.and(config.settings.timeout) } else { remaining }
+        if self.succeeded {
+            remaining.and(config.settings.timeout)
+        } else {
+            remaining
+        }
     }
 
     /// Why the last failure was not retried; `None` while the call goes on.

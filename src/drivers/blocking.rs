@@ -22,10 +22,7 @@ fn run_operation<O, C: Classify<O>, F: FnMut() -> O>(policy: &Retry<C::On>, oper
 ///
 /// Only what a first-try success needs is compiled into the caller.
 #[inline]
-fn run<O, C: Classify<O>, N: ?Sized>(
-    policy: &Retry<C::On>,
-    mut operation: impl FnMut() -> O,
-) -> O {
+fn run<O, C: Classify<O>, N: ?Sized>(policy: &Retry<C::On>, mut operation: impl FnMut() -> O) -> O {
     if any_override() {
         return run_on::<O, C, N>(policy, None, None, operation);
     }

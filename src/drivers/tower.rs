@@ -447,7 +447,10 @@ struct FailedRequest<'a, Res, E> {
 
 impl<Res, E: Debug> FailedRequest<'_, Res, E> {
     fn failed(&self) -> Option<Failed<'_, E>> {
-        self.outcome.as_ref().err().map(|error| Failed::new(self.policy, error))
+        self.outcome
+            .as_ref()
+            .err()
+            .map(|error| Failed::new(self.policy, error))
     }
 }
 
@@ -595,9 +598,9 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
         let this = self.project();
         let outcome = ready!(this.attempt.poll(cx));
-        Poll::Ready(outcome.unwrap_or_else(|| {
-            this.error.expect(NO_ATTEMPT_TIMEOUT_ERROR)().into_outcome()
-        }))
+        Poll::Ready(
+            outcome.unwrap_or_else(|| this.error.expect(NO_ATTEMPT_TIMEOUT_ERROR)().into_outcome()),
+        )
     }
 }
 

@@ -7,10 +7,10 @@ mod tests;
 use std::fmt;
 use std::time::Duration;
 
+use super::classify::Classify;
 use super::events::{self, Callable};
 use super::pending::Pending;
 use super::state::CallState;
-use super::classify::Classify;
 use crate::backoff::{WaitRange, random};
 use crate::budget::Permit;
 use crate::policy::{Config, Decision, Retry, StopReason};
@@ -184,12 +184,7 @@ impl Call<'_> {
     }
 
     /// Ends the call because of a limit.
-    fn give_up(
-        &mut self,
-        failure: &dyn Failure,
-        reason: StopReason,
-        now: Option<Instant>,
-    ) -> Step {
+    fn give_up(&mut self, failure: &dyn Failure, reason: StopReason, now: Option<Instant>) -> Step {
         events::gave_up(self, failure, reason, now);
         Step::Stopped(reason)
     }
@@ -235,7 +230,12 @@ pub(crate) fn attempt_limit(config: &Config, mode: Mode) -> Option<u32> {
 
 /// The wait that follows failed attempt `number` by a decision to retry; zero in testing mode.
 #[inline]
-pub(crate) fn wait_range(config: &Config, mode: Mode, number: u32, decision: Decision) -> WaitRange {
+pub(crate) fn wait_range(
+    config: &Config,
+    mode: Mode,
+    number: u32,
+    decision: Decision,
+) -> WaitRange {
     let backoff = config.backoff();
     match (mode, decision) {
         (Mode::Testing(_) | Mode::Inactive, _) | (_, Decision::Stop) => WaitRange::ZERO,

@@ -91,7 +91,8 @@ impl<E> Retry<E> {
         mut self,
         predicate: impl Fn(&E) -> V + Send + Sync + 'static,
     ) -> Self {
-        self.parts.predicate = Predicate::Closure(Arc::new(move |error: &E| predicate(error).into()));
+        self.parts.predicate =
+            Predicate::Closure(Arc::new(move |error: &E| predicate(error).into()));
         self
     }
 
@@ -555,7 +556,11 @@ impl<E> Retry<E> {
     /// assert_eq!(delays.len(), 3);
     /// ```
     pub fn delays(&self) -> Delays {
-        Delays::new(self.parts.config.settings, self.parts.config.schedule, self.parts.config.seed)
+        Delays::new(
+            self.parts.config.settings,
+            self.parts.config.schedule,
+            self.parts.config.seed,
+        )
     }
 }
 

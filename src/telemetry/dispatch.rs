@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 
 use super::{GaveUp, Hook, Level, Recovered, RetryDetails};
-use crate::testing::scope::Scopes;
 use crate::sync::{AtomicBool, Ordering, RwLock, process_wide, thread_local};
+use crate::testing::scope::Scopes;
 
 /// A list of hooks.
 pub(crate) type Hooks = Arc<[Arc<dyn Hook>]>;

@@ -19,10 +19,10 @@
 //! ```
 
 mod clock;
-pub(crate) mod mode;
-pub(crate) mod scope;
 #[cfg(feature = "fleet")]
 pub mod fleet;
+pub(crate) mod mode;
+pub(crate) mod scope;
 
 pub use self::clock::VirtualClock;
 #[cfg(feature = "fleet")]

@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 use std::sync::PoisonError;
 
 use crate::message::{Message, refuse};
-use crate::testing::scope::{Scopes, any_override, override_begins, override_ends};
 use crate::sync::{RwLock, process_wide, thread_local};
+use crate::testing::scope::{Scopes, any_override, override_begins, override_ends};
 
 /// How calls behave in testing mode: no waits, no timeout, and another number of attempts.
 ///

@@ -84,7 +84,7 @@ impl<T: Clone> Scopes<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ordering, Scopes, OVERRIDES};
+    use super::{OVERRIDES, Ordering, Scopes};
     use crate::testing::{Testing, set_testing};
     use crate::{instrument, set_active};
     use std::sync::{Mutex, PoisonError};

@@ -218,7 +218,10 @@ fn rule_3_the_predicate_decides() {
 
 #[test]
 fn rule_4_the_attempts_are_used_up() {
-    follows(Case::with(|case| case.attempt = 3), Stopped(AttemptsExhausted));
+    follows(
+        Case::with(|case| case.attempt = 3),
+        Stopped(AttemptsExhausted),
+    );
     follows(
         Case::with(|case| case.attempt = 4),
         Stopped(AttemptsExhausted),

@@ -63,7 +63,6 @@ static POLICY_PREDICATE: Retry<Failure> = BASE.when_fn(transient);
 pub static BUDGET: Budget = Budget::new().floor(FLOOR);
 pub static POLICY_BUDGET: Retry<Failure> = BASE.budget(&BUDGET);
 
-
 fn sync(operation: &Operation) -> Outcome {
     POLICY.call(|| operation.attempt())
 }
