@@ -64,18 +64,12 @@ fn run_dynamic<O, C: Classify<O>>(
     operation: &mut dyn FnMut() -> O,
     callable: Callable,
 ) -> O {
-    let mut state;
-    let first = match first {
-        Some(first) => {
-            state = CallState::under_way(&policy.config, started);
-            first
-        }
-        None => {
-            state = CallState::new();
-            state.start(&policy.config, false);
-            attempt(&state, operation)
-        }
-    };
+    let mut state = CallState::under_way(&policy.config, started);
+    let first = first.unwrap_or_else(|| {
+        state = CallState::new();
+        state.start(&policy.config, false);
+        attempt(&state, operation)
+    });
     retry_loop::<O, C>(policy, &mut state, callable, first, operation).0
 }
 

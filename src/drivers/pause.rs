@@ -50,7 +50,7 @@ pub struct Pause<'a> {
     pub(super) pending: Pending,
 }
 
-impl<'a> Pause<'a> {
+impl Pause<'_> {
     /// How long to wait before the next attempt.
     ///
     /// # Examples

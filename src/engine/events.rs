@@ -44,20 +44,20 @@ impl Debug for Shown<'_> {
     }
 }
 
-/// The name, if it lives as long as the program.
-fn borrowed(name: &Cow<'static, str>) -> Option<&'static str> {
-    match name {
-        Cow::Borrowed(name) => Some(name),
-        Cow::Owned(_) => None,
-    }
-}
-
 impl Call<'_> {
-    fn name(&self) -> Cow<'static, str> {
+    /// The call's name, if it lives as long as the program: every name but a place.
+    fn static_name(&self) -> Option<&'static str> {
         match (self.config.name, self.callable) {
-            (Some(name), _) => name.into(),
-            (None, Callable::Type(name)) => callable_name(name).into(),
+            (Some(name), _) => Some(name),
+            (None, Callable::Type(name)) => Some(callable_name(name)),
+            (None, Callable::Place(_)) => None,
+        }
+    }
+
+    fn name(&self) -> Cow<'static, str> {
+        match (self.static_name(), self.callable) {
             (None, Callable::Place(place)) => format!("{}:{}", place.file(), place.line()).into(),
+            (name, _) => name.unwrap_or_default().into(),
         }
     }
 
@@ -93,7 +93,7 @@ pub(super) fn retry_scheduled(
     let (callable, shown) = (call.name(), Shown(failure));
     let details = RetryDetails {
         callable: &callable,
-        static_callable: borrowed(&callable),
+        static_callable: call.static_name(),
         retry_num: *call.attempt,
         wait_for,
         waited_so_far: call.waited(),
@@ -123,7 +123,7 @@ pub(super) fn gave_up(
     let (callable, shown) = (call.name(), Shown(failure));
     let details = GaveUp {
         callable: &callable,
-        static_callable: borrowed(&callable),
+        static_callable: call.static_name(),
         attempts: *call.attempt,
         reason,
         waited_so_far: call.waited(),
@@ -143,7 +143,7 @@ pub(super) fn recovered(call: &Call<'_>, now: Option<Instant>) {
     let callable = call.name();
     let details = Recovered {
         callable: &callable,
-        static_callable: borrowed(&callable),
+        static_callable: call.static_name(),
         attempts: *call.attempt,
         waited_so_far: call.waited(),
         elapsed: call.state.elapsed(now),

@@ -21,13 +21,6 @@ macro_rules! set {
     }};
 }
 
-/// Fills a slot in a `const fn`, which can't drop what was in it. A closure or an `Arc` that is replaced is not freed.
-macro_rules! fill {
-    ($slot:expr, $value:expr) => {
-        forget(replace(&mut $slot, $value))
-    };
-}
-
 /// Refuses an attempt timeout of zero with the words of its setter.
 #[track_caller]
 pub(crate) const fn refuse_zero_attempt_timeout(timeout: Duration) {
@@ -110,7 +103,11 @@ impl<E> Retry<E> {
     /// ```
     #[must_use]
     pub const fn when_fn(mut self, predicate: fn(&E) -> bool) -> Self {
-        fill!(self.parts.predicate, Predicate::Bool(predicate));
+        // A `const fn` can't drop what was there before, so a closure that is replaced is not freed.
+        forget(replace(
+            &mut self.parts.predicate,
+            Predicate::Bool(predicate),
+        ));
         self
     }
 
@@ -142,7 +139,10 @@ impl<E> Retry<E> {
     /// ```
     #[must_use]
     pub const fn decide_fn(mut self, predicate: fn(&E) -> Decision) -> Self {
-        fill!(self.parts.predicate, Predicate::Decision(predicate));
+        forget(replace(
+            &mut self.parts.predicate,
+            Predicate::Decision(predicate),
+        ));
         self
     }
 
@@ -580,7 +580,8 @@ impl<E> Retry<E> {
     /// ```
     #[must_use]
     pub const fn budget(mut self, budget: &'static Budget) -> Self {
-        fill!(self.parts.config.budget, Some(BudgetRef::Static(budget)));
+        // A `const fn` can't drop an `Arc` that was there before, so it is not freed.
+        forget(self.parts.config.budget.replace(BudgetRef::Static(budget)));
         self
     }
 
