@@ -278,7 +278,7 @@ pub struct Bucket {
 pub static BUDGET: Bucket = Bucket {
     state: Mutex::new(None),
 };
-pub const FLOOR: u32 = 1_000_000_000;
+pub const FLOOR: u32 = 1_000_000;
 const RATIO: f64 = 0.2;
 const DECAY_SECONDS: f64 = 10.0;
 
