@@ -140,12 +140,12 @@ where
         this.state.start(&this.policy.config, measured);
         let outcome = ready!(self.as_mut().poll_attempt(cx, Some(1)));
         let this = self.as_mut().project();
-        let config = &this.policy.config;
-        if C::failure(this.policy, &outcome).is_some() {
+        let policy: &Retry<C::On> = this.policy;
+        if C::failure(policy, &outcome).is_some() {
             return self.poll_on(cx, Some(outcome));
         }
-        if config.budget.is_some() {
-            this.state.credit_first_try(config);
+        if policy.config.budget.is_some() {
+            this.state.credit_first_try(&policy.config);
         }
         this.phase.project_replace(Phase::Done {
             attempts: 1,

@@ -80,17 +80,17 @@ impl Call<'_> {
     }
 }
 
-/// Inlined, so that a retry that nobody hears of costs no more than to find that out.
+/// `wait`: in nanoseconds. Inlined, so that a retry that nobody hears of costs no more than to find that out.
 #[inline]
 pub(super) fn retry_scheduled(
     call: &Call<'_>,
     failure: &dyn Failure,
-    wait_for: Duration,
+    wait: u64,
     now: Option<Instant>,
 ) {
     let listened_to = call.is_listened_to(Level::Warn);
     if listened_to || failure.has_own_hook() {
-        emit_retry_scheduled(call, failure, wait_for, now, listened_to);
+        emit_retry_scheduled(call, failure, Duration::from_nanos(wait), now, listened_to);
     }
 }
 
