@@ -30,6 +30,15 @@ pub use sleep::Sleep;
 use self::tokio::Tokio;
 pub(crate) use self::tokio::TokioSleep;
 
+/// Whole nanoseconds, at most 584 years.
+#[inline]
+pub(crate) const fn nanos(duration: Duration) -> u64 {
+    duration
+        .as_secs()
+        .saturating_mul(1_000_000_000)
+        .saturating_add(duration.subsec_nanos() as u64)
+}
+
 /// A source of time of your own, for [`Timer::custom`].
 ///
 /// [`testing::VirtualClock`](crate::testing::VirtualClock) is one.
