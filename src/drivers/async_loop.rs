@@ -275,7 +275,6 @@ where
         let mut this = self.project();
         let timer = this.policy.config.timer;
         this.state.clear_cutoff();
-        #[cfg(feature = "tokio")]
         if !pending.has_permit() {
             if let Some(sleep) = timer.tokio_sleep(pending.wait()) {
                 // Without a permit there is nothing to undo, so the retry is counted now.

@@ -243,7 +243,6 @@ impl Timer {
     /// tokio's own sleep, for a future that can hold it in place: a box for each wait costs a quarter of the processor
     /// time of a million waiting tasks. `None` with any other timer, and for a wait of zero: then use
     /// [`sleep`](Self::sleep).
-    #[allow(dead_code, reason = "the future's driver does not use it yet")]
     pub(crate) fn tokio_sleep(self, duration: Duration) -> Option<TokioSleep> {
         match self.0 {
             Kind::Known(Known::Tokio(tokio)) if !duration.is_zero() => Some(tokio.sleep(duration)),
