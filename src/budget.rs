@@ -39,19 +39,6 @@ use crate::sync::{AtomicU64, Ordering};
 /// forgotten; one that the clock has left by 5 years (half a year) into the past may be forgotten. The floor lets each
 /// process make its first few retries however many processes there are.
 ///
-/// # Warnings
-///
-/// A budget that cannot be doing its work is told of through `log`, once for the life of the process (feature `log`):
-///
-/// * `stamina.budget_per_call`: ten budgets were dropped that had served a single call each. One that is made anew for
-///   each call limits nothing. Only what is dropped can be counted, so a leaked one goes unnoticed; a program that
-///   uses ten budgets for one call each is warned without need.
-/// * `stamina.budget_never_fed`: one was asked for a hundred retries without a single success. Code blocks must say
-///   [`succeed`](crate::Attempts::succeed), or there is nothing to fill it. A dependency that has been down from the
-///   start looks the same.
-///
-/// Neither is told of a budget made by [`fresh`](Self::fresh), nor where an empty list of hooks is in force.
-///
 /// # Examples
 ///
 /// ```
