@@ -51,8 +51,9 @@
 //!
 //! # Features
 //!
-//! `log` and `metrics` are on by default. `tracing` emits events of that facade instead of log records. `tokio` adds `Timer::tokio()`, `serde` reads [`Settings`] from a file, `http`
-//! reads `Retry-After`, `tower` drives tower's `Retry` layer, `fleet` simulates a fleet of clients. Features only add.
+//! `log` and `metrics` are on by default. `tracing` emits events of that facade in place of log records, `tokio` adds
+//! `Timer::tokio()`, `serde` reads [`Settings`] from a file, `http` reads `Retry-After`, `tower` drives tower's `Retry`
+//! layer, `fleet` simulates a fleet of clients. Features only add.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
