@@ -19,9 +19,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("http", &[]),
     ("settings", &["message"]),
     ("backoff", &["settings"]),
-    ("instrument", &["decision", "scope", "sync"]),
-    ("watch", &["instrument"]),
-    ("budget", &["backoff", "message", "sync", "watch"]),
+    ("telemetry", &["decision", "scope", "sync"]),
+    ("instrument", &["telemetry"]),
+    ("events", &["decision", "telemetry"]),
+    ("budget", &["backoff", "message", "sync"]),
     ("switch", &["message", "scope", "sync"]),
     // The policy, and the judge of its calls.
     (
@@ -30,7 +31,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "backoff",
             "budget",
             "decision",
-            "instrument",
+            "events",
+            "telemetry",
             "settings",
             "timer",
         ],
@@ -42,7 +44,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "budget",
             "decision",
             "depth",
-            "instrument",
+            "events",
+            "telemetry",
             "retry",
             "scope",
             "switch",
@@ -54,7 +57,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "backoff",
             "budget",
             "decision",
-            "instrument",
+            "events",
+            "telemetry",
             "retry",
             "standing",
             "switch",
@@ -67,7 +71,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "budget",
             "decision",
             "depth",
-            "instrument",
+            "events",
+            "telemetry",
             "judge",
             "retry",
             "scope",
@@ -79,7 +84,8 @@ const ROOMS: &[(&str, &[&str])] = &[
         &[
             "budget",
             "decision",
-            "instrument",
+            "events",
+            "telemetry",
             "judge",
             "retry",
             "standing",
@@ -95,7 +101,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "call",
             "decision",
             "depth",
-            "instrument",
+            "events",
+            "telemetry",
             "judge",
             "operation",
             "retry",
@@ -107,7 +114,8 @@ const ROOMS: &[(&str, &[&str])] = &[
         "tower",
         &[
             "budget",
-            "instrument",
+            "events",
+            "telemetry",
             "judge",
             "retry",
             "standing",
@@ -359,18 +367,19 @@ fn only_one_room_knows_the_time() {
 #[test]
 fn each_facade_is_in_one_room() {
     for (facade, room) in [
-        ("log::", "instrument/log"),
-        ("metrics::", "instrument/metrics"),
+        ("log::", "telemetry/log"),
+        ("metrics::", "telemetry/metrics"),
+        ("tracing::", "telemetry/tracing"),
     ] {
         for source in Source::all() {
-            // There the names are those of its own rooms.
-            if source.path == "instrument" || source.path == room {
+            if source.path == room {
                 continue;
             }
             let uses = |line: &String| {
                 let at = line.find(facade);
+                // After `::` it is one of the library's own rooms.
                 at.is_some_and(|at| {
-                    !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_')
+                    !line[..at].ends_with(|c: char| c.is_alphanumeric() || "_:".contains(c))
                 })
             };
             assert!(
@@ -467,13 +476,13 @@ fn the_manifest_keeps_its_promises() {
     assert_eq!(
         keys("[dependencies]", optional),
         [
-            "log", "metrics", "http", "httpdate", "serde", "tokio", "tower"
+            "log", "metrics", "http", "httpdate", "serde", "tokio", "tower", "tracing"
         ]
     );
     assert_eq!(
         keys("[features]", |_| true),
         [
-            "default", "log", "metrics", "tokio", "fleet", "serde", "http", "tower"
+            "default", "log", "metrics", "tracing", "tokio", "fleet", "serde", "http", "tower"
         ]
     );
     for promise in [
