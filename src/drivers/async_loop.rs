@@ -278,7 +278,6 @@ where
         let mut this = self.as_mut().project();
         let config = &this.policy.config;
         this.state.clear_cutoff();
-        #[cfg(feature = "tokio")]
         if !pending.has_permit() {
             if let Some(sleep) = config.timer.tokio_sleep(pending.wait()) {
                 // Without a permit there is nothing to undo, so the retry is counted now.

@@ -1,0 +1,279 @@
+//! The policy, and what it remembers of a request.
+
+use std::cell::Cell;
+use std::fmt::{self, Debug};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use super::{ByClone, ByPolicy, ByRequest, CloneRequest, Kind};
+use crate::engine::{Call, CallState, Callable, Pending, Step};
+use crate::policy::{Decision, Retry};
+use crate::time::{Instant, Sleep};
+
+/// A [`Retry`] as a [`tower::retry::Policy`], and as a [`Layer`](::tower::Layer). Made by [`Retry::tower`].
+///
+/// A policy on `E` drives services whose error is `E`. A policy on `Result<Res, E>` drives services that answer with
+/// `Res` and fail with `E`, and its predicate sees the whole outcome, so that a response (HTTP 503) can be retried too;
+/// without a predicate it retries an `Err`, and if a limit is reached the last outcome comes back, `Ok` or `Err`. To see
+/// the request as well, use [`when_request`](Self::when_request).
+///
+/// Name the type in [`Retry::on`]: as both are possible, the compiler can't guess it from the service.
+///
+/// In telemetry the `callable` is `tower`, unless the policy is [`named`](Retry::named).
+///
+/// # Examples
+///
+/// ```
+/// use stamina::Retry;
+/// use tower::retry::RetryLayer;
+///
+/// let on_errors = RetryLayer::new(Retry::on::<std::io::Error>().tower());
+///
+/// #[derive(Debug)]
+/// struct Response {
+///     status: u16,
+/// }
+///
+/// let on_outcomes = RetryLayer::new(
+///     Retry::on::<Result<Response, std::io::Error>>()
+///         .when(|outcome| outcome.as_ref().map_or(true, |response| response.status == 503))
+///         .tower(),
+/// );
+/// # let _ = (on_errors, on_outcomes);
+/// ```
+///
+/// [`tower::retry::Policy`]: ::tower::retry::Policy
+pub struct Policy<K: Kind, C = ByClone, W = ByPolicy> {
+    pub(super) retry: Arc<Retry<K::Error>>,
+    cloner: C,
+    pub(super) predicate: W,
+    pub(super) request: Request,
+    /// Whether the policy is its own layer, which cuts attempts.
+    pub(super) cuts_attempts: bool,
+}
+
+/// The request that this copy of the policy is for. tower copies the policy for each request, right after it has asked
+/// for a copy of the request.
+#[derive(Debug)]
+pub(super) struct Request {
+    state: CallState,
+    /// The attempt under way, from 1.
+    number: u32,
+    /// When the request began that the next copy of this policy is for.
+    began: Option<Instant>,
+}
+
+impl Request {
+    fn new() -> Self {
+        Self {
+            state: CallState::new(),
+            number: 1,
+            began: None,
+        }
+    }
+
+    /// Decides what follows an attempt.
+    #[inline]
+    pub(super) fn follow<E>(
+        &mut self,
+        policy: &Retry<E>,
+        decide: impl FnOnce(&mut Call<'_>) -> Step,
+    ) -> Option<Wait> {
+        let config = &policy.config;
+        let mut call = Call {
+            config,
+            state: &mut self.state,
+            attempt: &mut self.number,
+            callable: Callable::Type("tower"),
+        };
+        let Step::Retry(pending) = decide(&mut call) else {
+            return None;
+        };
+        // This copy of the policy is dropped with its request, so there is nothing to undo but the permit.
+        pending.count(&mut self.state, &mut self.number);
+        Some(Wait {
+            sleep: config.timer.sleep(pending.wait()),
+            pending: Some(pending),
+        })
+    }
+}
+
+impl<K: Kind, C, W> Policy<K, C, W> {
+    /// Copies requests with a function of yours, for those that are not `Clone`. If it returns `None`, the request is
+    /// not retried.
+    ///
+    /// Name the type of the closure's argument; the compiler can't guess it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use stamina::Retry;
+    ///
+    /// struct Upload {
+    ///     key: u64,
+    ///     file: Option<std::fs::File>,
+    /// }
+    ///
+    /// // What reads from a file is sent once.
+    /// let policy = Retry::on::<std::io::Error>().tower().clone_with(|upload: &Upload| {
+    ///     upload.file.is_none().then(|| Upload { key: upload.key, file: None })
+    /// });
+    /// # let _ = policy;
+    /// ```
+    #[must_use]
+    pub fn clone_with<Req, F>(self, clone: F) -> Policy<K, F, W>
+    where
+        F: Fn(&Req) -> Option<Req>,
+    {
+        Policy {
+            retry: self.retry,
+            cloner: clone,
+            predicate: self.predicate,
+            request: self.request,
+            cuts_attempts: self.cuts_attempts,
+        }
+    }
+
+    /// Decides with a function that sees the request (its method, its host) and the outcome. It takes the place of the
+    /// policy's own predicate. The policy is on the service's error, and the response need not be `Debug`.
+    ///
+    /// Name the types of the closure's arguments; the compiler can't guess them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io;
+    /// use stamina::Retry;
+    ///
+    /// struct Request {
+    ///     method: &'static str,
+    /// }
+    ///
+    /// struct Response {
+    ///     status: u16,
+    /// }
+    ///
+    /// let policy = Retry::on::<io::Error>().tower().when_request(
+    ///     |request: &Request, outcome: &Result<Response, io::Error>| match outcome {
+    ///         Ok(response) => response.status == 503,
+    ///         Err(_) => request.method == "GET",
+    ///     },
+    /// );
+    /// # let _ = policy;
+    /// ```
+    #[must_use]
+    pub fn when_request<Req, Res, E, F, V>(self, predicate: F) -> Policy<K, C, ByRequest<F>>
+    where
+        F: Fn(&Req, &Result<Res, E>) -> V,
+        V: Into<Decision>,
+    {
+        Policy {
+            retry: self.retry,
+            cloner: self.cloner,
+            predicate: ByRequest(predicate),
+            request: self.request,
+            cuts_attempts: self.cuts_attempts,
+        }
+    }
+
+    /// Copies a request that is about to be sent.
+    pub(super) fn copy<Req>(&mut self, request: &Req) -> Option<Req>
+    where
+        C: CloneRequest<Req>,
+    {
+        let config = &self.retry.config;
+        let Request {
+            state,
+            number,
+            began,
+        } = &mut self.request;
+        if *number > 1 {
+            // Only a request's own copy of the policy has retried, so this is one.
+            state.attempt_begins(config);
+        } else {
+            // This is the layer's policy: a new request begins, and its copy of the policy is made next.
+            *began = config.reads_clock().then(|| config.timer.now());
+        }
+        if config.settings.attempt_timeout.is_some() {
+            assert!(self.cuts_attempts, "{CAN_NOT_CUT}");
+            REMAINING.set(if *number > 1 {
+                state.remaining(config, state.now(config))
+            } else {
+                CallState::new().remaining(config, None)
+            });
+        }
+        self.cloner.clone_request(request)
+    }
+}
+
+const CAN_NOT_CUT: &str = "stamina: this policy has an `attempt_timeout`, which tower's own `Retry` layer can't enforce: \
+     add the policy with `.layer(policy.tower())` instead of `.retry(policy.tower())`";
+
+thread_local! {
+    /// The time that is left for the request that is sent next on this thread: tower asks for a copy of the request and
+    /// then calls the service, at once.
+    pub(super) static REMAINING: Cell<Option<Duration>> = const { Cell::new(None) };
+}
+
+impl<K: Kind, C: Clone, W: Clone> Clone for Policy<K, C, W> {
+    /// The policy of a new request.
+    #[inline]
+    fn clone(&self) -> Self {
+        let mut request = Request::new();
+        if let Some(began) = self.request.began {
+            request.state.start_at(&self.retry.config, began);
+        }
+        Self {
+            retry: Arc::clone(&self.retry),
+            cloner: self.cloner.clone(),
+            predicate: self.predicate.clone(),
+            request,
+            cuts_attempts: self.cuts_attempts,
+        }
+    }
+}
+
+impl<K: Kind, C, W> Debug for Policy<K, C, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("retry", &self.retry)
+            .field("number", &self.request.number)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The wait before a request is sent again. Dropped before it is ready, it gives the permit back.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct Wait {
+    sleep: Sleep,
+    pending: Option<Pending>,
+}
+
+impl Future for Wait {
+    type Output = ();
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(Pin::new(&mut self.sleep).poll(cx));
+        if let Some(pending) = self.pending.take() {
+            pending.spend();
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<K: Kind> Policy<K> {
+    pub(super) fn new(retry: Retry<K::Error>) -> Self {
+        Self {
+            retry: Arc::new(retry),
+            cloner: ByClone,
+            predicate: ByPolicy,
+            request: Request::new(),
+            cuts_attempts: false,
+        }
+    }
+}
