@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(clippy::float_cmp, reason = "these balances are exact")]
 
-mod scene;
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -15,7 +14,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
-use scene::clock;
+use crate::support;
+use crate::support::clock;
 use stamina::instrument::{self, GaveUp, Hook, Recovered, RetryDetails};
 use stamina::testing::{self, Testing, VirtualClock};
 use stamina::tower::{ByClone, CloneRequest, Policy};
@@ -214,7 +214,7 @@ fn requests_of_one_service_know_nothing_of_each_other() {
     let policy = Retry::on::<&'static str>()
         .attempts(2)
         .wait_jitter(Duration::ZERO);
-    let policy = policy.timer(Timer::custom(scene::keep(Frozen(clock()))));
+    let policy = policy.timer(Timer::custom(support::keep(Frozen(clock()))));
     let mut service = RetryLayer::new(policy.tower()).layer(server.clone());
 
     // Three are waiting at once, each after its own first attempt.
@@ -321,7 +321,7 @@ fn a_token_goes_back_when_the_request_is_dropped_before_its_retry_is_sent() {
     // In the wait.
     let frozen = policy
         .clone()
-        .timer(Timer::custom(scene::keep(Frozen(clock))));
+        .timer(Timer::custom(support::keep(Frozen(clock))));
     let mut waiting = Box::pin(
         RetryLayer::new(frozen.tower())
             .layer(server.clone())

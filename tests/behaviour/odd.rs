@@ -1,6 +1,5 @@
 //! Errors of odd types through every driver: nothing is asked of an error but `Debug`.
 
-mod scene;
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -13,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::executor::block_on;
-use scene::{clock, secs};
+use crate::support::{clock, secs};
 use stamina::{Budget, Clock, Retry, StopReason, Timer};
 
 /// A driver that runs an operation, under a policy for its errors, until that is enough.

@@ -2,9 +2,8 @@
 #![allow(dead_code, reason = "much of it is only compiled")]
 #![allow(clippy::type_complexity, reason = "a type is spelt out once")]
 
-mod scene;
 
-use scene::{clock, ms, secs};
+use crate::support::{clock, ms, secs};
 use stamina::instrument::{self, GaveUp, Hook, HookScope, Recovered, RetryDetails};
 use stamina::testing::{self, Scope, Testing, VirtualClock};
 use stamina::{
