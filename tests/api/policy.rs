@@ -34,7 +34,7 @@ static EVERYTHING: Retry<u32> = Retry::on::<u32>()
     .wait_exp_base(1.5)
     .full_jitter()
     .waits(linear)
-    .when_fn(retryable)
+    .decide_fn(retryable)
     .budget(&BUDGET)
     .named("everything")
     .timer(Timer::custom(&CLOCK))
@@ -251,7 +251,7 @@ fn debug_shows_what_was_set() {
     ] {
         assert!(text.contains(part), "no {part} in {text}");
     }
-    let closures = Retry::on::<()>().when(|()| true).on_retry(|_| {});
+    let closures = Retry::on::<()>().when(|()| true).on_retry(|(), _| {});
     assert_ne!(format!("{closures:?}"), format!("{:?}", Retry::on::<()>()));
 }
 

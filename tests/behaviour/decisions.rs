@@ -109,11 +109,14 @@ fn predicates_capture_and_return_what_they_like() {
 
 #[test]
 fn the_last_predicate_counts() {
-    fn never(_: &u32) -> Decision {
-        Decision::Stop
+    fn never(_: &u32) -> bool {
+        false
     }
-    fn always(_: &u32) -> Decision {
-        Decision::Retry
+    fn always(_: &u32) -> bool {
+        true
+    }
+    fn stops(_: &u32) -> Decision {
+        Decision::Stop
     }
     #[track_caller]
     fn makes(policy: &Retry<u32>, attempts: u32) {
@@ -127,6 +130,9 @@ fn the_last_predicate_counts() {
     makes(&policy.clone().when(|_| true).when_fn(never), 1);
     makes(&policy.clone().when(|_| false).when_fn(always), 3);
     makes(&policy.clone().when(|_| false).when(|_| true), 3);
+    makes(&policy.clone().decide_fn(stops), 1);
+    makes(&policy.clone().decide_fn(stops).when_fn(always), 3);
+    makes(&policy.clone().when_fn(always).decide_fn(stops), 1);
     makes(
         &policy.clone().when_fn(never).when(|_| true).when_fn(never),
         1,

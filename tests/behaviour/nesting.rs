@@ -142,7 +142,7 @@ fn waits_hooks_and_predicates_belong_to_the_call_not_to_its_operation() {
             assert_eq!(here(), 0);
             true
         };
-        let tell = move |_: &RetryDetails<'_>| told_at.store(here(), Ordering::Relaxed);
+        let tell = move |_: &&str, _: &RetryDetails<'_>| told_at.store(here(), Ordering::Relaxed);
         policy("outer").when(asked).on_retry(tell)
     };
     assert_eq!(outer.call(down), Err("down"));

@@ -268,7 +268,7 @@ fn policies_may_be_used_by_their_own_predicates_and_hooks() {
             let inner = inner.clone();
             move |error: &u32| inner.call(|| Err::<(), _>(*error)).is_err()
         })
-        .on_retry(move |details| {
+        .on_retry(move |_, details| {
             let retry_num = details.retry_num;
             assert_eq!(inner.report(|| Err::<(), _>(retry_num)).attempts, 3);
         });

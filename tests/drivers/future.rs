@@ -466,7 +466,7 @@ fn an_operation_that_is_ready_at_once_arms_no_timer() {
     let policy = Retry::on::<&str>().timer(Timer::custom(clock));
     let call = policy
         .call_async(|| ready(Ok(())))
-        .attempt_timeout(Duration::ZERO, || "slow");
+        .attempt_timeout(Duration::from_nanos(1), || "slow");
     assert_eq!(block_on(call), Ok(()));
     assert!(clock.waits().is_empty());
 }
@@ -482,24 +482,21 @@ fn a_cut_attempt_is_judged_like_any_other() {
         .attempt_timeout(secs(1), || "slow");
     assert_eq!(block_on(call), Err("slow"));
     assert!(recorder.take().is_empty());
-    // Twice: the shorter one cuts.
-    let call = policy.call_async(hangs);
-    let call = call
-        .attempt_timeout(secs(1), || "inner")
-        .attempt_timeout(secs(2), || "outer");
-    assert_eq!(block_on(call), Err("inner"));
+    // Twice: the call's own takes the place of the policy's, shorter or not.
+    for limit in [secs(1), secs(3)] {
+        let both = policy.clone().attempts(1).attempt_timeout(secs(2), || "policy");
+        let call = both.call_async(hangs).attempt_timeout(limit, || "call");
+        assert_eq!(block_on(call), Err("call"));
+    }
     let outcome = Retry::on::<Result<u8, &str>>()
         .timer(Timer::custom(clock()))
-        .attempts(2);
-    let call = outcome
-        .call_outcome_async(pending)
-        .attempt_timeout(secs(1), || "slow");
-    assert_eq!(block_on(call), Err("slow"));
-    let wrapped = policy.wrap_async(move |()| hangs());
-    assert_eq!(
-        block_on(wrapped(()).attempt_timeout(secs(1), || "slow")),
-        Err("slow")
-    );
+        .attempts(2)
+        .attempt_timeout(secs(1), || Err("slow"));
+    assert_eq!(block_on(outcome.call_outcome_async(pending)), Err("slow"));
+    let wrapped = policy
+        .attempt_timeout(secs(1), || "slow")
+        .wrap_async(move |()| hangs());
+    assert_eq!(block_on(wrapped(())), Err("slow"));
 }
 
 #[test]

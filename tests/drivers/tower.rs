@@ -18,7 +18,7 @@ use crate::support;
 use crate::support::clock;
 use stamina::instrument::{self, GaveUp, Hook, Recovered, RetryDetails};
 use stamina::testing::{self, Testing, VirtualClock};
-use stamina::tower::{ByClone, CloneRequest, Policy};
+use stamina::tower::{ByClone, CloneRequest, On, Policy};
 use stamina::{Budget, Clock, Decision, Retry, Sleep, StopReason, Timer};
 use tower::retry::RetryLayer;
 use tower::{Layer, Service};
@@ -450,9 +450,9 @@ fn the_policys_own_hook_is_told() {
     let hook = Arc::clone(&told);
     let policy = plain(clock())
         .attempts(3)
-        .on_retry(move |details| hook.lock().unwrap().push(details.retry_num));
+        .on_retry(move |error, details| hook.lock().unwrap().push((*error, details.retry_num)));
     send(&policy, &server(&[Err("a")]), 5).unwrap_err();
-    assert_eq!(*told.lock().unwrap(), [1, 2]);
+    assert_eq!(*told.lock().unwrap(), [("a", 1), ("a", 2)]);
 }
 
 #[test]
@@ -598,7 +598,7 @@ fn it_goes_where_tower_needs_it() {
         }
     }
     fits(&Retry::on::<Odd>().tower());
-    let policy: Policy<&str, ByClone> = Retry::on::<&'static str>().attempts(3).tower();
+    let policy: Policy<On<&str>, ByClone> = Retry::on::<&'static str>().attempts(3).tower();
     fits(&policy);
     assert!(format!("{policy:?}").contains("attempts: Some(3)"));
     assert_eq!(ByClone.clone_request(&3), Some(3));
