@@ -4,7 +4,7 @@
 
 use std::error::Error;
 use std::fmt::{Debug, Display};
-use std::future::{Future, ready};
+use std::future::{Future, Ready, ready};
 use std::io;
 use std::num::ParseIntError;
 use std::sync::Arc;
@@ -26,6 +26,10 @@ struct Awkward<'a>(#[allow(dead_code, reason = "only its type matters")] *const 
 
 fn stop<E>(_: &E) -> Decision {
     Decision::Stop
+}
+
+fn never<E>(_: &E) -> bool {
+    false
 }
 
 fn linear(n: u32) -> Duration {
@@ -52,7 +56,13 @@ static POLICY: Retry<&str> = Retry::on::<&str>()
     .full_jitter()
     .waits(linear)
     .with_settings(Settings::DEFAULT)
-    .when_fn(stop)
+    .when_fn(never)
+    .decide_fn(stop)
+    .attempt_timeout(MS, || "too slow")
+    .reset_after(MS)
+    .fixed(MS)
+    .describe(Display::fmt)
+    .quiet()
     .budget(&BUDGET)
     .named("contract")
     .timer(Timer::custom(&CLOCK))
@@ -93,7 +103,7 @@ fn policy() -> Retry<&'static str> {
         .attempts(2)
         .when(|_| true)
         .shared_budget(Arc::new(Budget::new()))
-        .on_retry(|_: &RetryDetails<'_>| {})
+        .on_retry(|_: &&str, _: &RetryDetails<'_>| {})
 }
 
 #[test]
@@ -112,7 +122,7 @@ fn every_driver_takes_its_turbofish_and_its_types() {
     });
     let wrapped = policy.wrap(|n: u8| Ok::<u8, &str>(n));
     let fetch = policy.wrap_async(|n: u8| ready(Ok::<u8, &'static str>(n)));
-    let wrapped_future: WrapFuture<&'static str, _, u8> = fetch(6);
+    let wrapped_future: WrapFuture<&'static str, _, u8, Ready<Result<u8, &'static str>>> = fetch(6);
     assert_eq!(sync, Ok(1));
     assert_eq!(block_on(future), Err("down"));
     assert_eq!(block_on(cut), Ok(3));
@@ -317,11 +327,24 @@ fn http_has_its_shape() {
 #[test]
 fn tower_has_its_shape() {
     fn policy<P: tower::retry::Policy<u8, u16, String>>(_: &P) {}
-    let plain: stamina::tower::Policy<String> = Retry::on::<String>().tower();
-    let outcome: stamina::tower::Policy<Result<u16, String>> =
-        Retry::on::<Result<u16, String>>().tower();
+    use stamina::tower::{Boxed, BoxedOutcome, ByClone, ByRequest, On, Policy};
+    use tower::BoxError;
+    fn boxed<P: tower::retry::Policy<u8, u16, BoxError>>(_: &P) {}
+    let plain: Policy<On<String>> = Retry::on::<String>().tower();
+    let outcome: Policy<On<Result<u16, String>>> = Retry::on::<Result<u16, String>>().tower();
     policy(&plain);
     policy(&outcome);
+    let plain: Policy<Boxed> = Retry::on::<BoxError>().tower();
+    let outcome: Policy<BoxedOutcome<u16>> = Retry::on::<Result<u16, BoxError>>().tower();
+    boxed(&plain);
+    boxed(&outcome);
+    fn by_request(request: &u8, outcome: &Result<u16, String>) -> Decision {
+        (*request > 3 && outcome.is_err()).into()
+    }
+    type ByBoth = fn(&u8, &Result<u16, String>) -> Decision;
+    let seeing: Policy<On<String>, ByClone, ByRequest<ByBoth>> =
+        Retry::on::<String>().tower().when_request(by_request as ByBoth);
+    policy(&seeing);
 }
 
 /// `$type` is not `$trait`: with both, the path below would be ambiguous.

@@ -6,7 +6,6 @@
     reason = "what is counted in whole fractions of a token is exact"
 )]
 
-mod scene;
 
 use std::future::ready;
 use std::pin::pin;
@@ -15,21 +14,22 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use scene::{Steered, Witness, panic_of, poll, secs};
+use crate::support;
+use crate::support::{ManualClock, Recorder, panic_message, poll, secs};
 use stamina::instrument::{Hook, RetryDetails, scoped_hooks};
 use stamina::testing::{self, Testing};
 use stamina::{Budget, Budgets, Clock, Decision, Retry, Sleep, StopReason, Timer};
 
 /// A policy with a budget on a clock that stands still, and waits of 1 s.
 struct Stage {
-    clock: &'static Steered,
+    clock: &'static ManualClock,
     budget: Arc<Budget>,
     policy: Retry<&'static str>,
 }
 
 impl Stage {
     fn new(budget: Budget) -> Self {
-        let (clock, budget) = (Steered::new(), Arc::new(budget));
+        let (clock, budget) = (ManualClock::new(), Arc::new(budget));
         let policy = Retry::on::<&str>()
             .timer(clock.timer())
             .no_timeout()
@@ -66,7 +66,7 @@ fn down() -> Result<(), &'static str> {
 fn looking_changes_nothing() {
     // Nor when the budget begins to count its ticks of 5 ms.
     for (first, then) in (1..10).flat_map(|first| (1..10).map(move |then| (first, then))) {
-        let clock = Steered::new();
+        let clock = ManualClock::new();
         let [looked_at, alone] = [(); 2].map(|()| Arc::new(Budget::new().ratio(1.0)));
         assert_eq!(looked_at.balance(clock.now()), 2.0);
         clock.pass(Duration::from_millis(first));
@@ -130,25 +130,25 @@ fn a_success_at_the_first_try_adds_the_ratio_whoever_drives() {
 #[test]
 fn a_call_succeeds_once() {
     let stage = Stage::new(Budget::new().floor(3).ratio(0.5));
-    let (witness, _guard) = Witness::here();
+    let (recorder, _guard) = Recorder::here();
     let mut attempts = stage.policy.start();
     attempts.again("down").unwrap();
     assert_eq!((attempts.succeed(1), attempts.succeed(2)), (1, 2));
     stage.holds(3.0);
-    assert_eq!(witness.short(), ["retry 1", "recovered 2"]);
+    assert_eq!(recorder.short(), ["retry 1", "recovered 2"]);
 }
 
 #[test]
 fn a_call_that_gave_up_has_not_succeeded() {
     let stage = Stage::new(Budget::new().floor(3).ratio(0.5));
-    let (witness, _guard) = Witness::here();
+    let (recorder, _guard) = Recorder::here();
     let policy = (stage.policy.clone().attempts(2)).when(|error| *error != "gone");
     let mut attempts = policy.start();
     attempts.again("down").unwrap();
     assert_eq!(attempts.again("down"), Err("down"));
     assert_eq!(attempts.succeed("a fallback"), "a fallback");
     stage.holds(2.0);
-    assert_eq!(witness.short(), ["retry 1", "gave up 2 attempts_exhausted"]);
+    assert_eq!(recorder.short(), ["retry 1", "gave up 2 attempts_exhausted"]);
 
     // A permanent error is an answer, which the caller may well take for a success.
     let mut attempts = policy.start();
@@ -184,19 +184,19 @@ fn permanent_errors_neither_add_nor_take() {
 #[test]
 fn a_budget_is_only_asked_when_all_else_allows() {
     let stage = Stage::new(Budget::new().floor(3));
-    let (witness, _guard) = Witness::here();
+    let (recorder, _guard) = Recorder::here();
     assert_eq!(stage.policy.clone().attempts(1).call(down), Err("down"));
     let late = stage.policy.clone().timeout(secs(1));
     assert_eq!(late.call(down), Err("down"));
     let told = ["gave up 1 attempts_exhausted", "gave up 1 timed_out"];
-    assert_eq!(witness.short(), told);
+    assert_eq!(recorder.short(), told);
     assert_eq!(stage.balance(), 3.0);
 }
 
 #[test]
 fn a_denied_retry_ends_the_call_at_once_with_its_error() {
     let stage = Stage::new(Budget::new().floor(2));
-    let (witness, _guard) = Witness::here();
+    let (recorder, _guard) = Recorder::here();
 
     let mut errors = ["first", "second", "third"].into_iter();
     let report = stage.policy.report(|| Err::<(), _>(errors.next().unwrap()));
@@ -206,7 +206,7 @@ fn a_denied_retry_ends_the_call_at_once_with_its_error() {
     assert_eq!(report.stop_reason, Some(StopReason::BudgetExhausted));
     assert_eq!(stage.clock.slept(), [secs(1), secs(1)]);
     assert_eq!(
-        witness.short(),
+        recorder.short(),
         ["retry 1", "retry 2", "gave up 3 budget_exhausted"]
     );
 
@@ -222,7 +222,7 @@ fn a_denied_retry_ends_the_call_at_once_with_its_error() {
         Err(StopReason::BudgetExhausted)
     );
     assert_eq!(stage.clock.slept().len(), 2);
-    assert_eq!(witness.short(), ["gave up 1 budget_exhausted"; 4]);
+    assert_eq!(recorder.short(), ["gave up 1 budget_exhausted"; 4]);
     assert_eq!(stage.balance(), 0.0);
 }
 
@@ -415,7 +415,7 @@ fn an_attempt_that_began_has_spent_its_token() {
         }));
         assert!(poll(call.as_mut()).is_pending());
         stage.clock.pass(secs(1));
-        panic_of(|| assert!(poll(call.as_mut()).is_pending()));
+        panic_message(|| assert!(poll(call.as_mut()).is_pending()));
     }
     stage.holds(0.0);
 }
@@ -450,18 +450,18 @@ fn a_clock_that_panics_in_the_wait_gives_the_token_back() {
         }
     }
     #[allow(clippy::disallowed_methods, reason = "an `Instant` to stand still at")]
-    let clock = scene::keep(Breaks(Instant::now()));
+    let clock = support::keep(Breaks(Instant::now()));
     let budget = Arc::new(Budget::new().floor(3));
     let policy = Retry::on::<&str>()
         .timer(Timer::custom(clock))
         .shared_budget(Arc::clone(&budget));
-    assert_eq!(panic_of(|| policy.call(down).unwrap()), "no sleep");
+    assert_eq!(panic_message(|| policy.call(down).unwrap()), "no sleep");
     assert_eq!(budget.balance(clock.0), 3.0);
     let call = || assert!(poll(pin!(policy.call_async(|| ready(down())))).is_ready());
-    assert_eq!(panic_of(call), "no timer");
+    assert_eq!(panic_message(call), "no timer");
     assert_eq!(budget.balance(clock.0), 3.0);
     assert_eq!(
-        panic_of(|| policy.start().again("down").unwrap()),
+        panic_message(|| policy.start().again("down").unwrap()),
         "no sleep"
     );
     assert_eq!(budget.balance(clock.0), 3.0);
@@ -569,7 +569,7 @@ fn debug_prints_the_settings() {
 fn settings_out_of_range_are_refused() {
     #[track_caller]
     fn refused<T>(setting: impl FnOnce() -> T, message: &str) {
-        assert_eq!(panic_of(|| drop(setting())), message);
+        assert_eq!(panic_message(|| drop(setting())), message);
     }
     for (ratio, shown) in [
         (0.0, "0"),
@@ -624,7 +624,7 @@ fn settings_at_the_ends_of_their_ranges_work() {
         .decay(Duration::from_millis(1))
         .floor(0)
         .earned_after(Duration::from_nanos(1));
-    let clock = Steered::new();
+    let clock = ManualClock::new();
     for (budget, floor, ratio) in [(&MOST, 1e6, 1.0), (&LEAST, 0.0, 0.001)] {
         let policy = Retry::on::<()>()
             .budget(budget)
@@ -704,7 +704,7 @@ fn a_slow_failure_is_only_retried_from_the_surplus() {
         };
         let fail = |times: u32| {
             let mut left = times;
-            move |clock: &Steered| {
+            move |clock: &ManualClock| {
                 clock.pass(took);
                 left -= 1;
                 if left > 0 { down() } else { Ok(()) }
@@ -855,7 +855,7 @@ fn a_late_token_decays_on_from_the_latest_time_that_the_budget_saw() {
 #[test]
 fn a_key_has_one_budget_and_other_keys_have_others() {
     static HOSTS: Budgets = Budgets::new();
-    let clock = Steered::new();
+    let clock = ManualClock::new();
     let fetch = |host: &str| {
         let policy = Retry::on::<&str>().timer(clock.timer());
         policy.budget(HOSTS.of(host)).start().decide(&"down")

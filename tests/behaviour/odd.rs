@@ -1,6 +1,5 @@
 //! Errors of odd types through every driver: nothing is asked of an error but `Debug`.
 
-mod scene;
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -13,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::executor::block_on;
-use scene::{clock, secs};
+use crate::support::{clock, secs};
 use stamina::{Budget, Clock, Retry, StopReason, Timer};
 
 /// A driver that runs an operation, under a policy for its errors, until that is enough.
@@ -269,7 +268,7 @@ fn policies_may_be_used_by_their_own_predicates_and_hooks() {
             let inner = inner.clone();
             move |error: &u32| inner.call(|| Err::<(), _>(*error)).is_err()
         })
-        .on_retry(move |details| {
+        .on_retry(move |_, details| {
             let retry_num = details.retry_num;
             assert_eq!(inner.report(|| Err::<(), _>(retry_num)).attempts, 3);
         });

@@ -1,8 +1,7 @@
 //! `start`, `resume`, `Attempts`: loops that callers write themselves.
 
-mod scene;
 
-use scene::{Steered, Witness, at_once, clock, ms, poll, secs};
+use crate::support::{ManualClock, Recorder, at_once, clock, ms, poll, secs};
 use stamina::testing::{self, Testing};
 use stamina::{Decision, Retry, StopReason, Timer};
 use std::pin::pin;
@@ -41,7 +40,7 @@ fn a_block_can_break_return_and_borrow() {
 
 #[test]
 fn what_it_says_of_itself_at_each_step() {
-    let clock = Steered::new();
+    let clock = ManualClock::new();
     let policy = policy().attempts(3).timer(clock.timer());
     let mut attempts = policy.start();
     let wait = |length| Some((ms(length), ms(length)));
@@ -156,7 +155,7 @@ fn next_wait_knows_every_limit_but_predicate_and_budget() {
 
 #[test]
 fn again_async_waits_and_can_be_dropped() {
-    let clock = Steered::new();
+    let clock = ManualClock::new();
     let policy = policy().timer(clock.timer());
     let mut attempts = policy.start();
     {
@@ -180,23 +179,23 @@ fn again_async_waits_and_can_be_dropped() {
 
 #[test]
 fn success_is_told_and_a_drop_is_not() {
-    let (witness, _hooks) = Witness::here();
+    let (recorder, _hooks) = Recorder::here();
     let policy = policy();
     assert_eq!(policy.start().succeed("value"), "value");
     drop(policy.start());
-    assert!(witness.take().is_empty());
+    assert!(recorder.take().is_empty());
     let mut attempts = policy.start();
     attempts.again("down").unwrap();
     attempts.again("down").unwrap();
     assert_eq!(attempts.succeed(5), 5);
-    assert_eq!(witness.short(), ["retry 1", "retry 2", "recovered 3"]);
+    assert_eq!(recorder.short(), ["retry 1", "retry 2", "recovered 3"]);
     let mut attempts = policy.start();
     attempts.again("down").unwrap();
     drop(attempts);
-    assert_eq!(witness.short(), ["retry 1"]);
+    assert_eq!(recorder.short(), ["retry 1"]);
     // A resumed call that succeeds has recovered too.
     policy.resume(2, Duration::ZERO).succeed(());
-    assert_eq!(witness.short(), ["recovered 3"]);
+    assert_eq!(recorder.short(), ["recovered 3"]);
 }
 
 #[test]

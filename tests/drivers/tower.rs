@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(clippy::float_cmp, reason = "these balances are exact")]
 
-mod scene;
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -15,10 +14,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
-use scene::clock;
+use crate::support;
+use crate::support::clock;
 use stamina::instrument::{self, GaveUp, Hook, Recovered, RetryDetails};
 use stamina::testing::{self, Testing, VirtualClock};
-use stamina::tower::{ByClone, CloneRequest, Policy};
+use stamina::tower::{ByClone, CloneRequest, On, Policy};
 use stamina::{Budget, Clock, Decision, Retry, Sleep, StopReason, Timer};
 use tower::retry::RetryLayer;
 use tower::{Layer, Service};
@@ -214,7 +214,7 @@ fn requests_of_one_service_know_nothing_of_each_other() {
     let policy = Retry::on::<&'static str>()
         .attempts(2)
         .wait_jitter(Duration::ZERO);
-    let policy = policy.timer(Timer::custom(scene::keep(Frozen(clock()))));
+    let policy = policy.timer(Timer::custom(support::keep(Frozen(clock()))));
     let mut service = RetryLayer::new(policy.tower()).layer(server.clone());
 
     // Three are waiting at once, each after its own first attempt.
@@ -321,7 +321,7 @@ fn a_token_goes_back_when_the_request_is_dropped_before_its_retry_is_sent() {
     // In the wait.
     let frozen = policy
         .clone()
-        .timer(Timer::custom(scene::keep(Frozen(clock))));
+        .timer(Timer::custom(support::keep(Frozen(clock))));
     let mut waiting = Box::pin(
         RetryLayer::new(frozen.tower())
             .layer(server.clone())
@@ -450,9 +450,9 @@ fn the_policys_own_hook_is_told() {
     let hook = Arc::clone(&told);
     let policy = plain(clock())
         .attempts(3)
-        .on_retry(move |details| hook.lock().unwrap().push(details.retry_num));
+        .on_retry(move |error, details| hook.lock().unwrap().push((*error, details.retry_num)));
     send(&policy, &server(&[Err("a")]), 5).unwrap_err();
-    assert_eq!(*told.lock().unwrap(), [1, 2]);
+    assert_eq!(*told.lock().unwrap(), [("a", 1), ("a", 2)]);
 }
 
 #[test]
@@ -598,7 +598,7 @@ fn it_goes_where_tower_needs_it() {
         }
     }
     fits(&Retry::on::<Odd>().tower());
-    let policy: Policy<&str, ByClone> = Retry::on::<&'static str>().attempts(3).tower();
+    let policy: Policy<On<&str>, ByClone> = Retry::on::<&'static str>().attempts(3).tower();
     fits(&policy);
     assert!(format!("{policy:?}").contains("attempts: Some(3)"));
     assert_eq!(ByClone.clone_request(&3), Some(3));

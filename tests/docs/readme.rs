@@ -33,7 +33,7 @@ fn the_tables_of_defaults_tell_the_truth() {
     assert_eq!((attempt_timeout, wait_max, wait_jitter), (None, None, None));
     let last_wait = stamina::Retry::on::<()>().schedule().last();
     let (shortest, longest) = last_wait.expect("ten attempts");
-    for page in [include_str!("../README.md"), include_str!("../src/lib.rs")] {
+    for page in [include_str!("../../README.md"), include_str!("../../src/lib.rs")] {
         assert_eq!(
             Some(row(page, "attempts, the first included")),
             attempts.map(|n| n.to_string()).as_deref()
@@ -67,7 +67,7 @@ fn the_waits_in_the_readme_are_those_of_the_schedule() {
         .take(6)
         .map(|(shortest, longest)| format!("{} - {}", seconds(shortest), seconds(longest)))
         .collect();
-    let readme = include_str!("../README.md").replace('\n', " ");
+    let readme = include_str!("../../README.md").replace('\n', " ");
     let expected = format!("{}, then 4 - 5.", waits.join(", "));
     assert!(
         readme.contains(&expected),
@@ -78,7 +78,7 @@ fn the_waits_in_the_readme_are_those_of_the_schedule() {
 #[test]
 fn each_link_of_the_readme_leads_somewhere() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    for link in include_str!("../README.md").split("](").skip(1) {
+    for link in include_str!("../../README.md").split("](").skip(1) {
         let target = link.split([')', '#']).next().unwrap_or_default();
         if !target.is_empty() && !target.contains("://") {
             assert!(root.join(target).exists(), "{target} does not exist");

@@ -1,6 +1,5 @@
 //! Retries inside retries: how deep a call is, on whatever thread or executor it runs, and `outermost_only`.
 
-mod scene;
 
 use std::future::{Future, ready};
 use std::pin::pin;
@@ -9,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use scene::{Steered, Told, Witness, clock, lock, panic_of, poll, secs};
+use crate::support::{ManualClock, Event, Recorder, clock, lock, panic_message, poll, secs};
 use stamina::instrument::{self, GaveUp, Hook, RetryDetails};
 use stamina::{Retry, StopReason, Timer};
 
@@ -28,12 +27,12 @@ fn down() -> Result<(), &'static str> {
 }
 
 /// Who was told of at which depth, repeats left out.
-fn depths(witness: &Witness) -> Vec<(String, u32)> {
+fn depths(recorder: &Recorder) -> Vec<(String, u32)> {
     let mut seen = Vec::new();
-    for told in witness.take() {
+    for told in recorder.take() {
         let depth = match told {
-            Told::Retry { depth, .. } | Told::GaveUp { depth, .. } => depth,
-            Told::Recovered { .. } => continue,
+            Event::Retry { depth, .. } | Event::GaveUp { depth, .. } => depth,
+            Event::Recovered { .. } => continue,
         };
         let entry = (told.callable().to_owned(), depth);
         if !seen.contains(&entry) {
@@ -44,8 +43,8 @@ fn depths(witness: &Witness) -> Vec<(String, u32)> {
 }
 
 #[track_caller]
-fn saw(witness: &Witness, expected: &[(&str, u32)]) {
-    let seen = depths(witness);
+fn saw(recorder: &Recorder, expected: &[(&str, u32)]) {
+    let seen = depths(recorder);
     let seen: Vec<(&str, u32)> = seen.iter().map(|(name, depth)| (&**name, *depth)).collect();
     assert_eq!(seen, expected);
 }
@@ -74,10 +73,10 @@ fn fine_at(depth: u32) -> Result<(), &'static str> {
 
 #[test]
 fn three_levels_of_blocking_calls() {
-    let (witness, _guard) = Witness::here();
+    let (recorder, _guard) = Recorder::here();
     let result = policy("outer").call(|| policy("middle").call(|| policy("inner").call(down)));
     assert_eq!(result, Err("down"));
-    saw(&witness, &[("inner", 2), ("middle", 1), ("outer", 0)]);
+    saw(&recorder, &[("inner", 2), ("middle", 1), ("outer", 0)]);
     assert_eq!(here(), 0);
 }
 
@@ -118,7 +117,7 @@ fn a_code_block_is_no_level() {
     attempts.again("down").unwrap();
     assert_eq!(here(), 0);
     // But it knows its own.
-    let (witness, _guard) = Witness::here();
+    let (recorder, _guard) = Recorder::here();
     policy("around")
         .attempts(1)
         .call(|| {
@@ -131,7 +130,7 @@ fn a_code_block_is_no_level() {
             Ok::<(), _>(())
         })
         .unwrap_err();
-    saw(&witness, &[("block", 1), ("around", 0)]);
+    saw(&recorder, &[("block", 1), ("around", 0)]);
 }
 
 #[test]
@@ -143,7 +142,7 @@ fn waits_hooks_and_predicates_belong_to_the_call_not_to_its_operation() {
             assert_eq!(here(), 0);
             true
         };
-        let tell = move |_: &RetryDetails<'_>| told_at.store(here(), Ordering::Relaxed);
+        let tell = move |_: &&str, _: &RetryDetails<'_>| told_at.store(here(), Ordering::Relaxed);
         policy("outer").when(asked).on_retry(tell)
     };
     assert_eq!(outer.call(down), Err("down"));
@@ -167,25 +166,25 @@ fn waits_hooks_and_predicates_belong_to_the_call_not_to_its_operation() {
 fn a_panic_leaves_no_level_behind() {
     let outer = policy("outer");
     assert_eq!(
-        panic_of(|| outer.call(|| panic!("blocking")).unwrap()),
+        panic_message(|| outer.call(|| panic!("blocking")).unwrap()),
         "blocking"
     );
     assert_eq!(here(), 0);
     let panics = || outer.call_async(|| async { panic!("async") });
     assert_eq!(
-        panic_of(|| futures::executor::block_on(panics()).unwrap()),
+        panic_message(|| futures::executor::block_on(panics()).unwrap()),
         "async"
     );
     let panics = || outer.call_async(|| -> std::future::Ready<Result<(), _>> { panic!("closure") });
     assert_eq!(
-        panic_of(|| futures::executor::block_on(panics()).unwrap()),
+        panic_message(|| futures::executor::block_on(panics()).unwrap()),
         "closure"
     );
     assert_eq!(here(), 0);
     // Contained in an operation, it leaves that where it was.
     outer
         .call(|| {
-            panic_of(|| policy("inner").call(|| panic!("deep")).unwrap());
+            panic_message(|| policy("inner").call(|| panic!("deep")).unwrap());
             fine_at(1)
         })
         .unwrap();
@@ -234,18 +233,18 @@ async fn nested() -> Result<(), &'static str> {
 
 #[test]
 fn awaits_keep_the_depth_on_one_thread() {
-    let (witness, _guard) = Witness::here();
+    let (recorder, _guard) = Recorder::here();
     let outer = policy("outer");
     futures::executor::block_on(async {
         assert_eq!(outer.call_async(nested).await, Err("down"));
         assert_eq!(here(), 0);
     });
-    saw(&witness, &[("inner", 1), ("outer", 0)]);
+    saw(&recorder, &[("inner", 1), ("outer", 0)]);
 }
 
 #[test]
 fn two_calls_joined_inside_one_operation_are_both_one_deep() {
-    let (witness, _guard) = Witness::here();
+    let (recorder, _guard) = Recorder::here();
     let outer = policy("outer").attempts(1);
     let result = futures::executor::block_on(outer.call_async(|| async {
         let (left, right) = (policy("left"), policy("right"));
@@ -273,7 +272,7 @@ fn two_calls_joined_inside_one_operation_are_both_one_deep() {
         down()
     }));
     assert_eq!(result, Err("down"));
-    saw(&witness, &[("left", 1), ("right", 1), ("outer", 0)]);
+    saw(&recorder, &[("left", 1), ("right", 1), ("outer", 0)]);
 }
 
 #[test]
@@ -294,7 +293,7 @@ fn a_call_dropped_halfway_leaves_nothing() {
 #[test]
 fn a_future_made_inside_and_polled_outside_is_as_deep_as_where_it_is_polled() {
     static INNER: Retry<&str> = Retry::on::<&str>().attempts(1).named("inner");
-    let (witness, _guard) = Witness::here();
+    let (recorder, _guard) = Recorder::here();
     let mut made = None;
     policy("outer")
         .call(|| {
@@ -303,7 +302,7 @@ fn a_future_made_inside_and_polled_outside_is_as_deep_as_where_it_is_polled() {
         })
         .unwrap();
     futures::executor::block_on(made.unwrap()).unwrap_err();
-    saw(&witness, &[("inner", 0)]);
+    saw(&recorder, &[("inner", 0)]);
 }
 
 #[test]
@@ -348,10 +347,10 @@ fn tasks_that_move_between_threads_keep_their_own_depth() {
 
 #[test]
 fn outermost_only_is_one_attempt_inside_and_all_of_them_outside() {
-    let (witness, _guard) = Witness::here();
+    let (recorder, _guard) = Recorder::here();
     let inner = policy("inner").attempts(5).outermost_only();
     assert_eq!(inner.report(down).attempts, 5);
-    witness.take();
+    recorder.take();
 
     let mut calls = 0;
     let report = policy("outer").attempts(3).report(|| {
@@ -366,7 +365,7 @@ fn outermost_only_is_one_attempt_inside_and_all_of_them_outside() {
         report.result
     });
     assert_eq!((report.attempts, calls), (3, 3));
-    let told: Vec<_> = witness
+    let told: Vec<_> = recorder
         .take()
         .iter()
         .map(|told| format!("{} {}", told.callable(), told.short()))
@@ -430,7 +429,7 @@ fn outermost_only_holds_for_every_driver_and_for_futures() {
 
 #[test]
 fn outermost_only_asks_its_predicate_and_leaves_its_budget_alone() {
-    let clock = Steered::new();
+    let clock = ManualClock::new();
     let budget = Arc::new(stamina::Budget::new());
     let asked = Arc::new(AtomicU32::new(0));
     let inner = {

@@ -1,13 +1,12 @@
 //! The gauge of a budget's balance.
 #![cfg(feature = "metrics")]
 
-mod scene;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
-use scene::clock;
+use crate::support::clock;
 use stamina::instrument::{self, scoped_hooks};
 use stamina::testing::{self, Testing};
 use stamina::{Budget, Retry, Timer};

@@ -449,7 +449,7 @@ fn nothing_else_lies_at_the_top() {
 /// What a program takes in with the library, and which features it has, is a promise.
 #[test]
 fn the_manifest_keeps_its_promises() {
-    let manifest = include_str!("../Cargo.toml");
+    let manifest = include_str!("../../Cargo.toml");
     let keys = |section: &str, holds: fn(&str) -> bool| -> Vec<&str> {
         let lines = manifest.lines().skip_while(|line| *line != section);
         let lines = lines.skip(1).take_while(|line| !line.starts_with('['));

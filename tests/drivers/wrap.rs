@@ -1,9 +1,8 @@
 //! `wrap`, `wrap_async`: the decorators.
 
-mod scene;
 
 use futures::executor::block_on;
-use scene::clock;
+use crate::support::clock;
 use stamina::{Retry, Timer};
 use std::cell::Cell;
 use std::sync::Arc;

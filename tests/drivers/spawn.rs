@@ -25,16 +25,18 @@ async fn cut() -> Answer {
 }
 
 async fn cut_outcome() -> Answer {
-    let call = OUTCOME.call_outcome_async(|| async { fetch().await });
-    call.attempt_timeout(Duration::from_secs(1), || "too slow")
-        .await
+    let policy = OUTCOME
+        .clone()
+        .attempt_timeout(Duration::from_secs(1), || Err("too slow"));
+    policy.call_outcome_async(|| async { fetch().await }).await
 }
 
 async fn cut_wrapped() -> Answer {
-    let fetch = POLICY.wrap_async(|_: u32| async { fetch().await });
-    fetch(5)
-        .attempt_timeout(Duration::from_secs(1), || "too slow")
-        .await
+    let policy = POLICY
+        .clone()
+        .attempt_timeout(Duration::from_secs(1), || "too slow");
+    let fetch = policy.wrap_async(|_: u32| async { fetch().await });
+    fetch(5).await
 }
 
 async fn with_context() -> Answer {

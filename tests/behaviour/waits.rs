@@ -2,9 +2,8 @@
 #![allow(clippy::unchecked_time_subtraction, reason = "a test may panic")]
 #![allow(clippy::cast_precision_loss, reason = "counts of a test are small")]
 
-mod scene;
 
-use scene::{clock, ms, secs};
+use crate::support::{clock, ms, secs};
 use stamina::{Decision, Retry, Timer};
 use std::collections::HashMap;
 use std::time::Duration;

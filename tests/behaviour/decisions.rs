@@ -5,9 +5,9 @@
     reason = "a predicate is given a reference"
 )]
 
-mod scene;
 
-use scene::{Witness, clock, ms, secs};
+use crate::support;
+use crate::support::{Recorder, clock, ms, secs};
 use stamina::testing::{self, Testing};
 use stamina::{Budget, Decision, Retry, StopReason, Timer, when};
 use std::cell::Cell;
@@ -58,7 +58,7 @@ fn conversions() {
 fn pythons_sequence() {
     // A hook that says 7.0, true, 0.25, true: own waits, and the exponential goes on by attempt number.
     let (policy, clock) = plain();
-    let (witness, _hooks) = Witness::here();
+    let (recorder, _hooks) = Recorder::here();
     let policy = policy.when(|attempt| match *attempt {
         1 => Decision::RetryExactly(secs(7)),
         3 => ms(250).into(),
@@ -66,13 +66,13 @@ fn pythons_sequence() {
     });
     assert_eq!(policy.call(counting()), Err(5));
     assert_eq!(clock.waits(), [7000, 200, 250, 800].map(ms));
-    let so_far: Vec<_> = witness.take().iter().filter_map(waited_so_far).collect();
+    let so_far: Vec<_> = recorder.take().iter().filter_map(waited_so_far).collect();
     assert_eq!(so_far, [0, 7000, 7200, 7450].map(ms));
 }
 
-fn waited_so_far(told: &scene::Told) -> Option<Duration> {
+fn waited_so_far(told: &support::Event) -> Option<Duration> {
     match told {
-        scene::Told::Retry { waited_so_far, .. } => Some(*waited_so_far),
+        support::Event::Retry { waited_so_far, .. } => Some(*waited_so_far),
         _ => None,
     }
 }
@@ -109,11 +109,14 @@ fn predicates_capture_and_return_what_they_like() {
 
 #[test]
 fn the_last_predicate_counts() {
-    fn never(_: &u32) -> Decision {
-        Decision::Stop
+    fn never(_: &u32) -> bool {
+        false
     }
-    fn always(_: &u32) -> Decision {
-        Decision::Retry
+    fn always(_: &u32) -> bool {
+        true
+    }
+    fn stops(_: &u32) -> Decision {
+        Decision::Stop
     }
     #[track_caller]
     fn makes(policy: &Retry<u32>, attempts: u32) {
@@ -127,6 +130,9 @@ fn the_last_predicate_counts() {
     makes(&policy.clone().when(|_| true).when_fn(never), 1);
     makes(&policy.clone().when(|_| false).when_fn(always), 3);
     makes(&policy.clone().when(|_| false).when(|_| true), 3);
+    makes(&policy.clone().decide_fn(stops), 1);
+    makes(&policy.clone().decide_fn(stops).when_fn(always), 3);
+    makes(&policy.clone().when_fn(always).decide_fn(stops), 1);
     makes(
         &policy.clone().when_fn(never).when(|_| true).when_fn(never),
         1,
@@ -242,11 +248,11 @@ fn the_longest_hint_there_is() {
         );
 
         let for_ever = policy.no_timeout().attempts(4);
-        let (witness, _hooks) = Witness::here();
+        let (recorder, _hooks) = Recorder::here();
         assert_eq!(for_ever.call(counting()), Err(4));
         assert_eq!(clock.waits(), [Duration::MAX; 3]);
         assert_eq!(
-            witness.short(),
+            recorder.short(),
             [
                 "retry 1",
                 "retry 2",
@@ -312,7 +318,7 @@ fn decisions_of_a_panicking_predicate_pass_through() {
         true
     });
     assert_eq!(
-        scene::panic_of(|| assert!(policy.call(counting()).is_err())),
+        support::panic_message(|| assert!(policy.call(counting()).is_err())),
         "I trip over 2"
     );
     assert_eq!(policy.call(counting()), Err(10));

@@ -69,9 +69,9 @@ async fn pending_for(polls: u32) {
 }
 
 #[derive(Default)]
-struct Told(Mutex<Vec<(u32, u32)>>);
+struct Event(Mutex<Vec<(u32, u32)>>);
 
-impl Hook for Told {
+impl Hook for Event {
     fn retry_scheduled(&self, details: &RetryDetails<'_>) {
         self.0
             .lock()
@@ -83,7 +83,7 @@ impl Hook for Told {
 #[test]
 fn a_future_may_be_polled_on_another_thread_each_time() {
     static POLICY: Retry<u32> = Retry::on::<u32>();
-    let told = Arc::new(Told::default());
+    let told = Arc::new(Event::default());
     let attempts = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&attempts);
 

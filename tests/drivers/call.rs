@@ -1,8 +1,8 @@
 //! `call`: the blocking driver.
 
-mod scene;
 
-use scene::{Witness, after, clock, ms, panic_of};
+use crate::support;
+use crate::support::{Recorder, after, clock, ms, panic_message};
 use stamina::testing::VirtualClock;
 use stamina::{Retry, Timer};
 use std::error::Error;
@@ -125,7 +125,7 @@ fn the_error_is_dropped_before_the_wait() {
         }
     }
     let held = Arc::new(());
-    let clock = scene::keep(Checking(Arc::clone(&held)));
+    let clock = support::keep(Checking(Arc::clone(&held)));
     let policy = Retry::on::<Watched>()
         .attempts(3)
         .timer(Timer::custom(clock));
@@ -143,9 +143,9 @@ fn the_error_is_dropped_before_the_wait() {
 
 #[test]
 fn a_panic_passes_through_and_leaves_everything_usable() {
-    let (witness, _hooks) = Witness::here();
+    let (recorder, _hooks) = Recorder::here();
     let mut calls = 0;
-    let message = panic_of(|| {
+    let message = panic_message(|| {
         let _: Result<(), &str> = POLICY.call(|| {
             calls += 1;
             assert!(calls < 3, "the operation panicked");
@@ -153,44 +153,44 @@ fn a_panic_passes_through_and_leaves_everything_usable() {
         });
     });
     assert_eq!((message.as_str(), calls), ("the operation panicked", 3));
-    assert_eq!(witness.short(), ["retry 1", "retry 2"]);
+    assert_eq!(recorder.short(), ["retry 1", "retry 2"]);
     assert_eq!(POLICY.call(after(2)), Ok(3));
-    assert_eq!(witness.short(), ["retry 1", "retry 2", "recovered 3"]);
+    assert_eq!(recorder.short(), ["retry 1", "retry 2", "recovered 3"]);
     // Nothing is left of the depth either.
     let _ = POLICY.call(after(1));
     assert!(matches!(
-        &witness.take()[0],
-        scene::Told::Retry { depth: 0, .. }
+        &recorder.take()[0],
+        support::Event::Retry { depth: 0, .. }
     ));
 }
 
 #[test]
 fn nested_calls_know_their_depth() {
-    let (witness, _hooks) = Witness::here();
+    let (recorder, _hooks) = Recorder::here();
     let policy = POLICY.clone().attempts(2);
     let result: Result<(), &str> = policy.call(|| {
         let result = policy.call(|| Err("down"));
         std::thread::scope(|threads| {
             threads.spawn(|| {
-                let (witness, _hooks) = Witness::here();
+                let (recorder, _hooks) = Recorder::here();
                 let _: Result<(), _> = policy.call(|| Err("down"));
                 assert!(matches!(
-                    witness.take()[0],
-                    scene::Told::Retry { depth: 0, .. }
+                    recorder.take()[0],
+                    support::Event::Retry { depth: 0, .. }
                 ));
             });
         });
         result
     });
     assert_eq!(result, Err("down"));
-    let depths: Vec<_> = witness.take().iter().map(depth).collect();
+    let depths: Vec<_> = recorder.take().iter().map(depth).collect();
     assert_eq!(depths, [1, 1, 0, 1, 1, 0]);
 }
 
-fn depth(told: &scene::Told) -> u32 {
+fn depth(told: &support::Event) -> u32 {
     match told {
-        scene::Told::Retry { depth, .. } | scene::Told::GaveUp { depth, .. } => *depth,
-        scene::Told::Recovered { .. } => u32::MAX,
+        support::Event::Retry { depth, .. } | support::Event::GaveUp { depth, .. } => *depth,
+        support::Event::Recovered { .. } => u32::MAX,
     }
 }
 

@@ -4,19 +4,19 @@
     reason = "counts of a test are small"
 )]
 
-mod scene;
 
-use scene::{Steered, Witness, at_once, ms, secs};
+use crate::support;
+use crate::support::{ManualClock, Recorder, at_once, ms, secs};
 use stamina::{Decision, Retry, StopReason};
 use std::time::Duration;
 
 /// Waits 100 ms, 200 ms, 400 ms, ...
-fn policy(clock: &'static Steered) -> Retry<&'static str> {
+fn policy(clock: &'static ManualClock) -> Retry<&'static str> {
     Retry::on().wait_jitter(Duration::ZERO).timer(clock.timer())
 }
 
 /// An operation that takes that long and fails.
-fn slow(clock: &'static Steered, each: Duration) -> impl Fn() -> Result<(), &'static str> {
+fn slow(clock: &'static ManualClock, each: Duration) -> impl Fn() -> Result<(), &'static str> {
     move || {
         clock.pass(each);
         Err("down")
@@ -31,7 +31,7 @@ fn ends(
     elapsed: Duration,
     reason: StopReason,
 ) {
-    let clock = Steered::new();
+    let clock = ManualClock::new();
     let policy = policy(clock).timeout(timeout);
     let report = policy.report(slow(clock, each_attempt));
     assert_eq!(
@@ -82,8 +82,8 @@ fn hints_beyond_it_end_the_call_at_once() {
         Decision::RetryExactly(secs(45)),
         Decision::RetryExactly(Duration::MAX),
     ] {
-        let clock = Steered::new();
-        let (witness, _hooks) = Witness::here();
+        let clock = ManualClock::new();
+        let (recorder, _hooks) = Recorder::here();
         let policy = policy(clock).when(move |_| decision);
         assert_eq!(policy.call(|| Err::<(), _>("down")), Err("down"));
         assert_eq!(
@@ -92,13 +92,13 @@ fn hints_beyond_it_end_the_call_at_once() {
         );
         assert_eq!(policy.start().decide(&"down"), Err(StopReason::TimedOut));
         assert!(clock.slept().is_empty(), "{decision:?}");
-        assert_eq!(witness.short(), ["gave up 1 timed_out"; 3]);
+        assert_eq!(recorder.short(), ["gave up 1 timed_out"; 3]);
     }
 }
 
 #[test]
 fn hints_within_it_are_waited_for() {
-    let clock = Steered::new();
+    let clock = ManualClock::new();
     let policy = policy(clock).when(|_| Decision::RetryAfter(secs(20)));
     let report = policy.report(|| Err::<(), _>("down"));
     assert_eq!((report.attempts, report.waited), (3, secs(40)));
@@ -107,7 +107,7 @@ fn hints_within_it_are_waited_for() {
 
 #[test]
 fn a_late_success_is_a_success() {
-    let clock = Steered::new();
+    let clock = ManualClock::new();
     let late = || {
         clock.pass(secs(100));
         Ok::<_, &str>("late")
@@ -123,7 +123,7 @@ fn a_late_success_is_a_success() {
 
 #[test]
 fn a_permanent_error_and_the_last_attempt_are_no_timeouts() {
-    let clock = Steered::new();
+    let clock = ManualClock::new();
     let late = || {
         clock.pass(secs(100));
         Err::<(), _>("down")
@@ -142,7 +142,7 @@ fn a_permanent_error_and_the_last_attempt_are_no_timeouts() {
 
 #[test]
 fn a_clock_that_goes_back_counts_as_no_time() {
-    let clock = Steered::new();
+    let clock = ManualClock::new();
     let mut operation = || {
         clock.back(secs(50));
         Err::<(), _>("down")
@@ -159,7 +159,7 @@ fn a_clock_that_goes_back_counts_as_no_time() {
 
 #[test]
 fn a_clock_that_jumps_ahead_ends_the_call() {
-    let clock = Steered::new();
+    let clock = ManualClock::new();
     let mut jumps = [ms(0), secs(1 << 40)].into_iter();
     let report = policy(clock).report(|| {
         clock.pass(jumps.next().unwrap());
@@ -174,7 +174,7 @@ fn a_clock_that_jumps_ahead_ends_the_call() {
 #[test]
 fn a_sleep_that_takes_too_long_does_not_lose_the_attempt() {
     // The machine slept, say. The retry was allowed, so it is made; after it the call ends.
-    let clock = Steered::new();
+    let clock = ManualClock::new();
     let policy = policy(clock).timeout(secs(1));
     let mut attempts = policy.start();
     assert_eq!(attempts.decide(&"down"), Ok(ms(100)));
@@ -186,7 +186,7 @@ fn a_sleep_that_takes_too_long_does_not_lose_the_attempt() {
 
 #[test]
 fn a_resumed_call_keeps_its_deadline() {
-    let clock = Steered::new();
+    let clock = ManualClock::new();
     let policy = policy(clock).timeout(secs(10));
     let mut attempts = policy.resume(3, ms(9_199));
     assert_eq!(attempts.next_wait(), Some((ms(800), ms(800))));
@@ -202,13 +202,13 @@ fn a_resumed_call_keeps_its_deadline() {
 
 #[test]
 fn a_future_starts_counting_at_its_first_poll() {
-    let clock = Steered::new();
+    let clock = ManualClock::new();
     let policy = policy(clock).attempts(1);
     let operation = || async {
         clock.pass(ms(3));
         Err::<(), _>("down")
     };
-    let (witness, _hooks) = Witness::here();
+    let (recorder, _hooks) = Recorder::here();
     let wrapped = policy.wrap_async(move |()| operation());
     let futures = (
         policy.call_async(operation),
@@ -225,11 +225,11 @@ fn a_future_starts_counting_at_its_first_poll() {
     let _ = at_once(futures.0);
     assert_eq!(at_once(futures.1).elapsed, ms(3));
     let _ = (at_once(futures.2), at_once(futures.3), at_once(with));
-    let told = witness.take();
+    let told = recorder.take();
     assert_eq!(told.len(), 5);
     for told in told {
         assert!(
-            matches!(told, scene::Told::GaveUp { elapsed, .. } if elapsed == ms(3)),
+            matches!(told, support::Event::GaveUp { elapsed, .. } if elapsed == ms(3)),
             "{told:?}"
         );
     }

@@ -1,10 +1,9 @@
 //! `call_async`, `call_async_with`, `attempt_timeout`: the driver for futures.
 #![allow(clippy::unchecked_time_subtraction, reason = "a test may panic")]
 
-mod scene;
 
 use futures::executor::block_on;
-use scene::{Steered, Told, Witness, after, at_once, clock, ms, panic_of, poll, secs};
+use crate::support::{ManualClock, Event, Recorder, after, at_once, clock, ms, panic_message, poll, secs};
 use stamina::testing::{self, Testing, VirtualClock};
 use stamina::{Retry, StopReason, Timer};
 use std::cell::Cell;
@@ -23,7 +22,7 @@ static POLICY: Retry<&str> = Retry::on::<&str>()
     .timer(Timer::custom(&CLOCK));
 
 /// Waits 100 ms, 200 ms, ...; until the clock is told that they are over.
-fn steered(clock: &'static Steered) -> Retry<&'static str> {
+fn steered(clock: &'static ManualClock) -> Retry<&'static str> {
     Retry::on().wait_jitter(Duration::ZERO).timer(clock.timer())
 }
 
@@ -57,7 +56,7 @@ fn nothing_happens_before_the_first_poll() {
 
 #[test]
 fn each_state_is_passed_through_step_by_step() {
-    let clock = Steered::new();
+    let clock = ManualClock::new();
     let policy = steered(clock);
     let (made, open) = (Cell::new(0), Cell::new(false));
     let mut future = pin!(policy.call_async(|| {
@@ -100,7 +99,7 @@ fn polled_after_completion_it_says_so() {
     fn complains(future: impl Future) {
         let mut future = pin!(future);
         assert!(poll(future.as_mut()).is_ready());
-        let message = panic_of(|| drop(poll(future.as_mut())));
+        let message = panic_message(|| drop(poll(future.as_mut())));
         assert!(
             message.contains("stamina") && message.contains("polled after"),
             "{message}"
@@ -141,11 +140,11 @@ impl Drop for Alive {
 
 #[test]
 fn dropped_during_an_attempt_or_a_wait_it_leaves_nothing_behind() {
-    let clock = Steered::new();
+    let clock = ManualClock::new();
     let budget = Arc::new(stamina::Budget::new());
     let policy = steered(clock).shared_budget(Arc::clone(&budget));
     let alive = Arc::new(AtomicU32::new(0));
-    let (witness, _hooks) = Witness::here();
+    let (recorder, _hooks) = Recorder::here();
     let fails = |times| {
         let mut operation = after(times);
         let alive = &alive;
@@ -176,7 +175,7 @@ fn dropped_during_an_attempt_or_a_wait_it_leaves_nothing_behind() {
         drop(future);
         assert_eq!(alive.load(Ordering::Relaxed), 0);
     }
-    assert_eq!(witness.short(), ["retry 1", "retry 1", "retry 2"]);
+    assert_eq!(recorder.short(), ["retry 1", "retry 1", "retry 2"]);
     // Three attempts that were retries, on three tokens. The balance is now 0, and a wait that is dropped gives back.
     let balance = || budget.balance(stamina::Clock::now(clock)).round();
     assert!(balance() < 1.0);
@@ -192,15 +191,15 @@ fn dropped_during_an_attempt_or_a_wait_it_leaves_nothing_behind() {
     drop(future);
     assert_eq!(balance().to_bits(), before.to_bits());
     // It gave up on nothing and recovered from nothing.
-    assert_eq!(witness.short(), ["retry 1"]);
+    assert_eq!(recorder.short(), ["retry 1"]);
 }
 
 #[test]
 fn a_panic_passes_through_and_leaves_everything_usable() {
-    let (witness, _hooks) = Witness::here();
+    let (recorder, _hooks) = Recorder::here();
     for in_the_closure in [true, false] {
         let mut calls = 0;
-        let message = panic_of(|| {
+        let message = panic_message(|| {
             let _: Result<(), _> = block_on(POLICY.call_async(|| {
                 calls += 1;
                 let third = calls == 3;
@@ -212,12 +211,12 @@ fn a_panic_passes_through_and_leaves_everything_usable() {
             }));
         });
         assert_eq!((message.as_str(), calls), ("panicked", 3));
-        assert_eq!(witness.short(), ["retry 1", "retry 2"]);
+        assert_eq!(recorder.short(), ["retry 1", "retry 2"]);
         let mut operation = after(1);
         assert_eq!(block_on(POLICY.call_async(|| ready(operation()))), Ok(2));
         assert!(matches!(
-            witness.take()[..],
-            [Told::Retry { depth: 0, .. }, Told::Recovered { .. }]
+            recorder.take()[..],
+            [Event::Retry { depth: 0, .. }, Event::Recovered { .. }]
         ));
     }
 }
@@ -225,7 +224,7 @@ fn a_panic_passes_through_and_leaves_everything_usable() {
 #[test]
 fn everything_an_operation_runs_is_deeper() {
     // In the closure that makes the future as well as in the future.
-    let (witness, _hooks) = Witness::here();
+    let (recorder, _hooks) = Recorder::here();
     let inner = || assert!(POLICY.clone().attempts(1).start().decide(&"down").is_err());
     let mut context = ();
     block_on(POLICY.call_async(|| {
@@ -255,14 +254,14 @@ fn everything_an_operation_runs_is_deeper() {
     });
     block_on(wrapped(())).unwrap();
     inner();
-    let depths: Vec<_> = witness.take().iter().map(depth).collect();
+    let depths: Vec<_> = recorder.take().iter().map(depth).collect();
     assert_eq!(depths, [1, 1, 1, 1, 1, 1, 0]);
 }
 
-fn depth(told: &Told) -> u32 {
+fn depth(told: &Event) -> u32 {
     match told {
-        Told::Retry { depth, .. } | Told::GaveUp { depth, .. } => *depth,
-        Told::Recovered { .. } => u32::MAX,
+        Event::Retry { depth, .. } | Event::GaveUp { depth, .. } => *depth,
+        Event::Recovered { .. } => u32::MAX,
     }
 }
 
@@ -381,7 +380,7 @@ fn attempts_are_cut() {
 
 #[test]
 fn a_cut_attempt_is_dropped_and_the_next_one_may_succeed() {
-    let clock = Steered::new();
+    let clock = ManualClock::new();
     let policy = steered(clock);
     let alive = Arc::new(AtomicU32::new(0));
     let mut calls = 0;
@@ -420,9 +419,9 @@ fn a_cut_attempt_is_dropped_and_the_next_one_may_succeed() {
 
 #[test]
 fn an_attempt_is_cut_at_the_deadline_if_that_is_first() {
-    let clock = Steered::new();
+    let clock = ManualClock::new();
     let policy = steered(clock).timeout(secs(5));
-    let (witness, _hooks) = Witness::here();
+    let (recorder, _hooks) = Recorder::here();
     let hangs = || pending::<Result<(), &str>>();
     let mut future = pin!(policy.call_async(hangs).attempt_timeout(secs(3), || "slow"));
     assert!(poll(future.as_mut()).is_pending());
@@ -433,7 +432,7 @@ fn an_attempt_is_cut_at_the_deadline_if_that_is_first() {
     assert_eq!(clock.slept(), [ms(3000), ms(100), ms(1900)]);
     clock.pass(ms(1900));
     assert_eq!(poll(future.as_mut()), Poll::Ready(Err("slow")));
-    assert_eq!(witness.short(), ["retry 1", "gave up 2 timed_out"]);
+    assert_eq!(recorder.short(), ["retry 1", "gave up 2 timed_out"]);
     // With no time at all, the first attempt is cut unless it is ready at once.
     let none = policy.clone().timeout(Duration::ZERO);
     let call = none.call_async(hangs).attempt_timeout(secs(3), || "slow");
@@ -446,7 +445,7 @@ fn an_attempt_is_cut_at_the_deadline_if_that_is_first() {
 
 #[test]
 fn in_testing_mode_only_its_own_time_cuts_an_attempt() {
-    let clock = Steered::new();
+    let clock = ManualClock::new();
     let policy = steered(clock).timeout(secs(1));
     let _testing = testing::scoped(Testing::attempts(2));
     let hangs = || pending::<Result<(), &str>>();
@@ -467,7 +466,7 @@ fn an_operation_that_is_ready_at_once_arms_no_timer() {
     let policy = Retry::on::<&str>().timer(Timer::custom(clock));
     let call = policy
         .call_async(|| ready(Ok(())))
-        .attempt_timeout(Duration::ZERO, || "slow");
+        .attempt_timeout(Duration::from_nanos(1), || "slow");
     assert_eq!(block_on(call), Ok(()));
     assert!(clock.waits().is_empty());
 }
@@ -477,36 +476,33 @@ fn a_cut_attempt_is_judged_like_any_other() {
     let policy = Retry::on::<&str>().timer(Timer::custom(clock()));
     let hangs = || pending::<Result<(), &str>>();
     let permanent = policy.clone().when(|error| *error != "slow");
-    let (witness, _hooks) = Witness::here();
+    let (recorder, _hooks) = Recorder::here();
     let call = permanent
         .call_async(hangs)
         .attempt_timeout(secs(1), || "slow");
     assert_eq!(block_on(call), Err("slow"));
-    assert!(witness.take().is_empty());
-    // Twice: the shorter one cuts.
-    let call = policy.call_async(hangs);
-    let call = call
-        .attempt_timeout(secs(1), || "inner")
-        .attempt_timeout(secs(2), || "outer");
-    assert_eq!(block_on(call), Err("inner"));
+    assert!(recorder.take().is_empty());
+    // Twice: the call's own takes the place of the policy's, shorter or not.
+    for limit in [secs(1), secs(3)] {
+        let both = policy.clone().attempts(1).attempt_timeout(secs(2), || "policy");
+        let call = both.call_async(hangs).attempt_timeout(limit, || "call");
+        assert_eq!(block_on(call), Err("call"));
+    }
     let outcome = Retry::on::<Result<u8, &str>>()
         .timer(Timer::custom(clock()))
-        .attempts(2);
-    let call = outcome
-        .call_outcome_async(pending)
-        .attempt_timeout(secs(1), || "slow");
-    assert_eq!(block_on(call), Err("slow"));
-    let wrapped = policy.wrap_async(move |()| hangs());
-    assert_eq!(
-        block_on(wrapped(()).attempt_timeout(secs(1), || "slow")),
-        Err("slow")
-    );
+        .attempts(2)
+        .attempt_timeout(secs(1), || Err("slow"));
+    assert_eq!(block_on(outcome.call_outcome_async(pending)), Err("slow"));
+    let wrapped = policy
+        .attempt_timeout(secs(1), || "slow")
+        .wrap_async(move |()| hangs());
+    assert_eq!(block_on(wrapped(())), Err("slow"));
 }
 
 #[test]
 fn waits_of_zero_do_not_wait() {
     // On a clock that never moves a real wait would hang.
-    let clock = Steered::new();
+    let clock = ManualClock::new();
     let policy = steered(clock).when(|_| Duration::ZERO);
     let report = at_once(policy.report_async(|| async { Err::<(), _>("down") }));
     assert_eq!(

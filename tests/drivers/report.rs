@@ -1,9 +1,9 @@
 //! `report`, `report_async`: how a call ended and what it took.
 
-mod scene;
 
 use futures::executor::block_on;
-use scene::{Steered, ms, secs};
+use crate::support;
+use crate::support::{ManualClock, ms, secs};
 use stamina::testing::{self, Testing};
 use stamina::{Budget, Report, Retry, StopReason, Timer};
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn reports(
     waited: Duration,
     stop_reason: Option<StopReason>,
 ) {
-    let clock = scene::clock();
+    let clock = support::clock();
     let policy = set(Retry::on()
         .wait_jitter(Duration::ZERO)
         .timer(Timer::custom(clock)));
@@ -116,7 +116,7 @@ fn of_every_ending() {
 
 #[test]
 fn is_a_value() {
-    let clock = Steered::new();
+    let clock = ManualClock::new();
     let report = Retry::on::<u8>().timer(clock.timer()).report(|| Ok(5));
     assert_eq!(report.clone(), report);
     let text = format!("{report:?}");

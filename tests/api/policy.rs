@@ -4,9 +4,9 @@
     reason = "a predicate is given a reference"
 )]
 
-mod scene;
 
-use scene::{ms, panic_of, secs};
+use crate::support;
+use crate::support::{ms, panic_message, secs};
 use stamina::testing::{Testing, VirtualClock};
 use stamina::{Budget, Decision, Retry, Settings, Timer};
 use std::sync::Arc;
@@ -34,7 +34,7 @@ static EVERYTHING: Retry<u32> = Retry::on::<u32>()
     .wait_exp_base(1.5)
     .full_jitter()
     .waits(linear)
-    .when_fn(retryable)
+    .decide_fn(retryable)
     .budget(&BUDGET)
     .named("everything")
     .timer(Timer::custom(&CLOCK))
@@ -251,7 +251,7 @@ fn debug_shows_what_was_set() {
     ] {
         assert!(text.contains(part), "no {part} in {text}");
     }
-    let closures = Retry::on::<()>().when(|()| true).on_retry(|_| {});
+    let closures = Retry::on::<()>().when(|()| true).on_retry(|(), _| {});
     assert_ne!(format!("{closures:?}"), format!("{:?}", Retry::on::<()>()));
 }
 
@@ -286,7 +286,7 @@ fn a_check_says_what_the_panic_says() {
         },
     ] {
         let error = settings.check().unwrap_err();
-        let message = panic_of(|| drop(Retry::on::<()>().with_settings(settings)));
+        let message = panic_message(|| drop(Retry::on::<()>().with_settings(settings)));
         assert_eq!(error.to_string(), message);
         assert_eq!(
             format!("{error:?}"),
@@ -326,7 +326,7 @@ fn a_check_says_what_the_panic_says() {
 fn nonsense_is_refused_with_setting_value_and_range() {
     #[track_caller]
     fn refused(run: impl FnOnce(), parts: &[&str]) {
-        let message = panic_of(run);
+        let message = panic_message(run);
         for part in parts {
             assert!(message.contains(part), "no {part:?} in {message:?}");
         }
@@ -417,14 +417,14 @@ fn a_refusal_points_at_the_caller() {
         if std::thread::current().id() != me {
             return others(info);
         }
-        *scene::lock(&seen) = info.location().map(ToString::to_string).unwrap_or_default();
+        *support::lock(&seen) = info.location().map(ToString::to_string).unwrap_or_default();
     }));
     let _ = std::panic::catch_unwind(|| drop(Retry::on::<()>().attempts(0)));
     drop(std::panic::take_hook());
     assert!(
-        scene::lock(&place).contains("tests/policy.rs"),
+        support::lock(&place).contains("tests/policy.rs"),
         "{}",
-        scene::lock(&place)
+        support::lock(&place)
     );
 }
 

@@ -1,9 +1,8 @@
 //! `call_outcome`, `call_outcome_async`: the predicate sees the whole outcome.
 
-mod scene;
 
 use futures::executor::block_on;
-use scene::{Told, Witness, clock, ms};
+use crate::support::{Event, Recorder, clock, ms};
 use stamina::testing::{self};
 use stamina::{Decision, Retry, Timer};
 use std::time::Duration;
@@ -13,7 +12,7 @@ type Outcome = Result<u16, &'static str>;
 /// Both ways of driving it; how many attempts, and what came back.
 #[track_caller]
 fn comes_to(policy: &Retry<Outcome>, script: &[Outcome], attempts: usize, told: &[&str]) {
-    let (witness, _hooks) = Witness::here();
+    let (recorder, _hooks) = Recorder::here();
     for asynchronous in [false, true] {
         let mut rest = script.iter().copied();
         let mut made = 0;
@@ -27,7 +26,7 @@ fn comes_to(policy: &Retry<Outcome>, script: &[Outcome], attempts: usize, told: 
             policy.call_outcome(operation)
         };
         assert_eq!((outcome, made), (script[attempts - 1], attempts));
-        assert_eq!(witness.short(), told);
+        assert_eq!(recorder.short(), told);
     }
 }
 
@@ -98,19 +97,19 @@ fn a_predicate_with_hints_on_successes() {
 
 #[test]
 fn telemetry_names_the_error_type_and_shows_the_outcome() {
-    let (witness, _hooks) = Witness::here();
+    let (recorder, _hooks) = Recorder::here();
     let policy = Retry::on::<Outcome>()
         .attempts(2)
         .timer(Timer::custom(clock()))
         .when(|_| true);
     let _ = policy.call_outcome(|| Ok(503));
-    for told in witness.take() {
-        let (Told::Retry {
+    for told in recorder.take() {
+        let (Event::Retry {
             caused_by,
             error_type,
             ..
         }
-        | Told::GaveUp {
+        | Event::GaveUp {
             caused_by,
             error_type,
             ..

@@ -10,11 +10,11 @@ use metrics::{
     with_local_recorder,
 };
 
-const DASHBOARD: &str = include_str!("../docs/grafana-dashboard.json");
-const ALERTS: &str = include_str!("../docs/alerts.yml");
-const ALERTS_TEST: &str = include_str!("../docs/alerts_test.yml");
-const OPERATIONS: &str = include_str!("../docs/operations.md");
-const INSTRUMENTATION: &str = include_str!("../docs/instrumentation.md");
+const DASHBOARD: &str = include_str!("../../docs/grafana-dashboard.json");
+const ALERTS: &str = include_str!("../../docs/alerts.yml");
+const ALERTS_TEST: &str = include_str!("../../docs/alerts_test.yml");
+const OPERATIONS: &str = include_str!("../../docs/operations.md");
+const INSTRUMENTATION: &str = include_str!("../../docs/instrumentation.md");
 
 /// Remembers what was described.
 #[derive(Default)]

@@ -281,7 +281,7 @@ fn answer(status: u16, hint: Option<&str>) -> Response<()> {
 fn a_policy_follows_the_hint() {
     static CLOCK: VirtualClock = VirtualClock::new();
     let policy = Retry::on::<Result<Response<()>, String>>()
-        .when_fn(decide)
+        .decide_fn(decide)
         .wait_jitter(Duration::ZERO)
         .timer(Timer::custom(&CLOCK));
 

@@ -1,9 +1,8 @@
 //! `Timer`, `Clock`, `Sleep`, `VirtualClock`: where time comes from, and who looks at it.
 
-mod scene;
 
 use futures::executor::block_on;
-use scene::{Steered, clock, ms, poll, secs};
+use crate::support::{ManualClock, clock, ms, poll, secs};
 use stamina::testing::{self, Testing, VirtualClock};
 use stamina::{Budget, Clock, Retry, Sleep, Timer};
 use std::pin::pin;
@@ -54,7 +53,7 @@ fn each_clock_has_its_own_time() {
 
 #[test]
 fn without_timeout_and_budget_no_clock_is_read() {
-    let clock = Steered::new();
+    let clock = ManualClock::new();
     let policy = Retry::on()
         .no_timeout()
         .wait_jitter(Duration::ZERO)
@@ -113,7 +112,7 @@ fn without_timeout_and_budget_no_clock_is_read() {
 #[test]
 fn with_them_a_success_reads_the_clock_once() {
     static BUDGET: Budget = Budget::new();
-    let clock = Steered::new();
+    let clock = ManualClock::new();
     let timeout = Retry::on::<&str>().timer(clock.timer());
     let _ = timeout.call(|| Ok(()));
     assert_eq!(clock.reads(), 1);
@@ -125,7 +124,7 @@ fn with_them_a_success_reads_the_clock_once() {
 
 #[test]
 fn a_permanent_error_reads_it_once_too() {
-    let clock = Steered::new();
+    let clock = ManualClock::new();
     let policy = Retry::on().timer(clock.timer()).when(|_: &&str| false);
     let _ = policy.call(down);
     assert_eq!(clock.reads(), 1);
