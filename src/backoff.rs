@@ -6,20 +6,12 @@
 use std::time::Duration;
 
 use crate::policy::Settings;
+use crate::time::nanos;
 
 const SECOND: u64 = 1_000_000_000;
 /// The longest jitter, and the longest wait, unless they are set or the first wait needs more.
 const DEFAULT_JITTER: u64 = SECOND;
 const DEFAULT_MAX: u64 = 5 * SECOND;
-
-/// Whole nanoseconds, at most 584 years.
-#[inline]
-pub(crate) const fn nanos(duration: Duration) -> u64 {
-    duration
-        .as_secs()
-        .saturating_mul(SECOND)
-        .saturating_add(duration.subsec_nanos() as u64)
-}
 
 /// A wait before its jitter is drawn: at least `shortest`, plus up to `jitter`; in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,7 +174,7 @@ fn scale(random: u64, width: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{WaitRange, nanos, scale};
+    use super::{WaitRange, scale};
     use std::time::Duration;
 
     #[test]
@@ -207,11 +199,5 @@ mod tests {
         assert_eq!(within(151), Some(range));
         assert_eq!(within(u64::MAX), Some(range));
         assert_eq!(WaitRange::ZERO.within(Duration::ZERO), None);
-    }
-
-    #[test]
-    fn nanos_saturate() {
-        assert_eq!(nanos(Duration::MAX), u64::MAX);
-        assert_eq!(nanos(Duration::new(1, 5)), 1_000_000_005);
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::backoff::{Backoff, random};
-use crate::policy::Settings;
+use crate::policy::{Retry, Settings};
 
 /// The waits that a policy will make: for each possible retry the shortest and the longest.
 ///
@@ -100,8 +100,43 @@ impl Retries {
     }
 }
 
+/// # Waits to look at
+impl<E> Retry<E> {
+    /// The waits to expect: for each possible retry the shortest and the longest. Its `Display` is a table.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stamina::Retry;
+    ///
+    /// let policy = Retry::on::<()>();
+    /// assert_eq!(policy.schedule().count(), 9);
+    /// assert_eq!(policy.schedule().last(), Some((Duration::from_secs(4), Duration::from_secs(5))));
+    /// println!("{}", policy.schedule());
+    /// ```
+    pub fn schedule(&self) -> Schedule {
+        Schedule::new(self.config.settings, self.config.schedule)
+    }
+
+    /// Waits as they would be drawn, for libraries that want an iterator. Each iterator draws its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stamina::Retry;
+    ///
+    /// let delays: Vec<Duration> = Retry::on::<()>().attempts(4).delays().collect();
+    /// assert_eq!(delays.len(), 3);
+    /// ```
+    pub fn delays(&self) -> Delays {
+        Delays::new(self.config.settings, self.config.schedule, self.config.seed)
+    }
+}
+
 impl Schedule {
-    pub(crate) fn new(settings: Settings, own: Option<fn(u32) -> Duration>) -> Self {
+    fn new(settings: Settings, own: Option<fn(u32) -> Duration>) -> Self {
         Self {
             settings,
             own,
@@ -132,11 +167,7 @@ impl Iterator for Schedule {
 }
 
 impl Delays {
-    pub(crate) fn new(
-        settings: Settings,
-        own: Option<fn(u32) -> Duration>,
-        seed: Option<u64>,
-    ) -> Self {
+    fn new(settings: Settings, own: Option<fn(u32) -> Duration>, seed: Option<u64>) -> Self {
         Self {
             settings,
             own,

@@ -73,6 +73,8 @@ mod threads;
 mod time;
 #[path = "tower.rs"]
 mod tower;
+#[path = "tracing.rs"]
+mod tracing;
 #[path = "waits.rs"]
 mod waits;
 #[path = "when.rs"]

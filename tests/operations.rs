@@ -160,6 +160,28 @@ fn labels_are_those_of_the_library() {
     assert!(seen.len() >= 5, "{seen:?}");
 }
 
+/// The links of the panels lead to this dashboard, and set variables that it has.
+#[test]
+fn links_lead_somewhere() {
+    let lines: Vec<_> = DASHBOARD.lines().map(str::trim).collect();
+    let links: Vec<_> = lines
+        .iter()
+        .filter_map(|line| line.strip_prefix(r#""url": ""#))
+        .collect();
+    assert_eq!(links.len(), 4);
+    assert!(lines.contains(&r#""uid": "stamina","#));
+    for variable in ["datasource", "job", "callable"] {
+        assert!(lines.contains(&&*format!(r#""name": "{variable}","#)));
+    }
+    for link in links {
+        assert_eq!(
+            link.trim_end_matches("\","),
+            "/d/stamina?${datasource:queryparam}&${job:queryparam}&var-callable=${__field.labels.callable}\
+             &${__url_time_range}"
+        );
+    }
+}
+
 /// Runs promtool, if it is installed.
 fn promtool(arguments: &[&str]) {
     match Command::new("promtool").args(arguments).output() {
@@ -173,20 +195,61 @@ fn promtool(arguments: &[&str]) {
     }
 }
 
+/// Runs promtool on a file of this text.
+fn promtool_on(name: &str, arguments: &[&str], text: &str) {
+    let file = std::env::temp_dir().join(format!("stamina-{name}-{}.yml", std::process::id()));
+    std::fs::write(&file, text).unwrap();
+    promtool(&[arguments, &[file.to_str().unwrap()]].concat());
+    std::fs::remove_file(file).unwrap();
+}
+
 #[test]
 fn promtool_accepts_the_queries_of_the_dashboard() {
     let queries = queries();
     assert_eq!(queries.len(), 13);
-    let mut rules = vec!["groups:\n- name: dashboard\n  rules:\n".to_owned()];
+    let mut rules = "groups:\n- name: dashboard\n  rules:\n".to_owned();
     for (number, query) in queries.iter().enumerate() {
-        rules.push(format!(
-            "  - record: panel:query:{number}\n    expr: '{query}'\n"
-        ));
+        rules += &format!("  - record: panel:query:{number}\n    expr: '{query}'\n");
     }
-    let file = std::env::temp_dir().join(format!("stamina-{}.yml", std::process::id()));
-    std::fs::write(&file, rules.concat()).unwrap();
-    promtool(&["check", "rules", file.to_str().unwrap()]);
-    std::fs::remove_file(file).unwrap();
+    promtool_on("queries", &["check", "rules"], &rules);
+}
+
+/// Three queries divide. While nothing is retried they have no value, instead of 0/0.
+#[test]
+fn no_panel_divides_by_zero() {
+    let divisions: Vec<_> = queries()
+        .into_iter()
+        .filter(|query| query.contains(" / ") || query.contains("histogram_quantile"))
+        .collect();
+    let [share, mean, percentile] = &divisions[..] else {
+        panic!("{divisions:#?}");
+    };
+    let mut test = "tests:\n- interval: 1m\n  input_series:\n".to_owned();
+    for (metric, labels, values) in [
+        ("recovered_total", "", "0+6x10 60x20"),
+        ("gave_up_total", r#", reason="timed_out""#, "0+2x10 20x20"),
+        ("wait_seconds_sum", "", "0+12x10 120x20"),
+        ("wait_seconds_count", "", "0+8x10 80x20"),
+        ("wait_seconds_bucket", r#", le="1""#, "0+4x10 40x20"),
+        ("wait_seconds_bucket", r#", le="3""#, "0+8x10 80x20"),
+        ("wait_seconds_bucket", r#", le="+Inf""#, "0+8x10 80x20"),
+    ] {
+        test += &format!(
+            "  - series: 'stamina_{metric}{{job=\"shop\", callable=\"pay\"{labels}}}'\n    values: '{values}'\n"
+        );
+    }
+    test += "  promql_expr_test:\n";
+    for (query, labels, value) in [
+        (share, "{}", "0.75"),
+        (mean, r#"{callable="pay"}"#, "1.5"),
+        (percentile, r#"{callable="pay"}"#, "2.8"),
+    ] {
+        test += &format!(
+            "  - expr: '{query}'\n    eval_time: 10m\n    exp_samples: [{{ labels: '{labels}', value: {value} }}]\n\
+             \x20 - expr: '{query}'\n    eval_time: 25m\n    exp_samples: []\n"
+        );
+    }
+    promtool_on("divisions", &["test", "rules"], &test);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::time::Instant;
 
-use crate::backoff::nanos;
 use crate::sync::{AtomicU64, Ordering};
+use crate::time::nanos;
 
 /// Units of a token. Divisible by 1 to 10 and by 1,000, so that simple fractions and ratios with three decimals are
 /// exact.

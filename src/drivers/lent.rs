@@ -18,7 +18,13 @@ use crate::policy::Retry;
 /// let future: stamina::BoxFuture<'_, u32> = Box::pin(async { 7 });
 /// assert_eq!(futures::executor::block_on(future), 7);
 /// ```
+#[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A future in a box: what closures for [`call_async_with_boxed`](Retry::call_async_with_boxed) return. In a browser it
+/// need not be `Send`.
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
 /// The loop of a call by error, for an operation that is given the same state each time.
 macro_rules! call_with {

@@ -15,7 +15,7 @@ pub(crate) use self::classify::{ByError, ByOutcome, Classify, Failed};
 pub(crate) use self::events::Callable;
 pub(crate) use self::nesting::{Level, OneDeeper, depth};
 pub(crate) use self::pending::Pending;
-pub(crate) use self::state::{CallState, Cutoff};
+pub(crate) use self::state::{CallState, Cutoff, credit_first_try};
 #[cfg(feature = "tower")]
 pub(crate) use self::step::Failure;
-pub(crate) use self::step::{Call, Step, attempt_limit, credit_first_try, judge, wait_range};
+pub(crate) use self::step::{Call, Step, attempt_limit, judge, wait_range};

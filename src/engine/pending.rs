@@ -26,7 +26,6 @@ impl Pending {
     }
 
     /// Whether dropping it would give a permit back.
-    #[cfg(feature = "tokio")]
     pub(crate) fn has_permit(&self) -> bool {
         self.permit.is_some()
     }

@@ -11,7 +11,7 @@ use super::classify::Classify;
 use super::events::{self, Callable};
 use super::pending::Pending;
 use super::state::CallState;
-use crate::backoff::{WaitRange, random};
+use crate::backoff::{Backoff, WaitRange, random};
 use crate::budget::Permit;
 use crate::policy::{Config, Decision, Retry, StopReason};
 use crate::telemetry::RetryDetails;
@@ -72,17 +72,6 @@ pub(crate) fn judge<O, C: Classify<O>>(
         callable,
     };
     call.judge::<O, C>(policy, outcome)
-}
-
-/// Credits the budget with a success at the first try. It counts from the start of the call, which spares another look at
-/// the clock.
-#[cold]
-#[inline(never)]
-pub(crate) fn credit_first_try(config: &Config, mode: Mode, depth: u32, started: Option<Instant>) {
-    let counts = mode == Mode::Normal && !(config.outermost_only && depth > 0);
-    if let (true, Some(budget), Some(started)) = (counts, &config.budget, started) {
-        budget.credit(started, false);
-    }
 }
 
 impl Call<'_> {
@@ -169,9 +158,8 @@ impl Call<'_> {
         // 8. Telemetry, before the wait.
         let seed = self.state.seed().or(self.config.seed);
         let wait = wait.draw(random(seed, *self.attempt));
-        let pending = Pending::new(wait, permit);
-        events::retry_scheduled(self, failure, pending.wait(), now);
-        Step::Retry(pending)
+        events::retry_scheduled(self, failure, wait, now);
+        Step::Retry(Pending::new(wait, permit))
     }
 
     /// Ends the call without a limit: an `Ok` is then a success.
@@ -236,7 +224,7 @@ pub(crate) fn wait_range(
     number: u32,
     decision: Decision,
 ) -> WaitRange {
-    let backoff = config.backoff();
+    let backoff = Backoff::new(&config.settings, config.schedule);
     match (mode, decision) {
         (Mode::Testing(_) | Mode::Inactive, _) | (_, Decision::Stop) => WaitRange::ZERO,
         (Mode::Normal, Decision::Retry) => backoff.after(number),

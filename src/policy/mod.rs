@@ -14,7 +14,6 @@ pub use self::decision::{Decision, StopReason};
 pub(crate) use self::setters::refuse_zero_attempt_timeout;
 pub use self::settings::{InvalidSettings, Settings};
 
-use crate::backoff::Backoff;
 #[cfg(feature = "fleet")]
 use crate::budget::Budget;
 use crate::budget::BudgetRef;
@@ -167,10 +166,6 @@ impl Config {
     pub(crate) fn times_attempts(&self) -> bool {
         let earned = |budget: &BudgetRef| budget.earned_after_limit().is_some();
         self.reset_after.is_some() || self.budget.as_ref().is_some_and(earned)
-    }
-
-    pub(crate) fn backoff(&self) -> Backoff<'_> {
-        Backoff::new(&self.settings, self.schedule)
     }
 }
 

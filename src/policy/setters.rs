@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::{Config, Decision, Parts, Predicate, Retry, Settings};
 use crate::budget::{Budget, BudgetRef};
 use crate::message::{Message, refuse};
-use crate::schedule::{Delays, Schedule};
 use crate::telemetry::RetryDetails;
 use crate::time::Timer;
 
@@ -525,42 +524,6 @@ impl<E> Retry<E> {
     #[must_use]
     pub const fn settings(&self) -> Settings {
         self.parts.config.settings
-    }
-
-    /// The waits to expect: for each possible retry the shortest and the longest. Its `Display` is a table.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use stamina::Retry;
-    ///
-    /// let policy = Retry::on::<()>();
-    /// assert_eq!(policy.schedule().count(), 9);
-    /// assert_eq!(policy.schedule().last(), Some((Duration::from_secs(4), Duration::from_secs(5))));
-    /// println!("{}", policy.schedule());
-    /// ```
-    pub fn schedule(&self) -> Schedule {
-        Schedule::new(self.parts.config.settings, self.parts.config.schedule)
-    }
-
-    /// Waits as they would be drawn, for libraries that want an iterator. Each iterator draws its own.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use stamina::Retry;
-    ///
-    /// let delays: Vec<Duration> = Retry::on::<()>().attempts(4).delays().collect();
-    /// assert_eq!(delays.len(), 3);
-    /// ```
-    pub fn delays(&self) -> Delays {
-        Delays::new(
-            self.parts.config.settings,
-            self.parts.config.schedule,
-            self.parts.config.seed,
-        )
     }
 }
 

@@ -30,6 +30,15 @@ pub use sleep::Sleep;
 use self::tokio::Tokio;
 pub(crate) use self::tokio::TokioSleep;
 
+/// Whole nanoseconds, at most 584 years.
+#[inline]
+pub(crate) const fn nanos(duration: Duration) -> u64 {
+    duration
+        .as_secs()
+        .saturating_mul(1_000_000_000)
+        .saturating_add(duration.subsec_nanos() as u64)
+}
+
 /// A source of time of your own, for [`Timer::custom`].
 ///
 /// [`testing::VirtualClock`](crate::testing::VirtualClock) is one.
@@ -234,7 +243,6 @@ impl Timer {
     /// tokio's own sleep, for a future that can hold it in place: a box for each wait costs a quarter of the processor
     /// time of a million waiting tasks. `None` with any other timer, and for a wait of zero: then use
     /// [`sleep`](Self::sleep).
-    #[allow(dead_code, reason = "the future's driver does not use it yet")]
     pub(crate) fn tokio_sleep(self, duration: Duration) -> Option<TokioSleep> {
         match self.0 {
             Kind::Known(Known::Tokio(tokio)) if !duration.is_zero() => Some(tokio.sleep(duration)),

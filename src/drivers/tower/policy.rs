@@ -148,7 +148,7 @@ impl<K: Kind, C, W> Policy<K, C, W> {
     /// use std::io;
     /// use stamina::Retry;
     ///
-    /// pub(super) struct Request {
+    /// struct Request {
     ///     method: &'static str,
     /// }
     ///
@@ -185,11 +185,6 @@ impl<K: Kind, C, W> Policy<K, C, W> {
         C: CloneRequest<Req>,
     {
         let config = &self.retry.config;
-        assert!(
-            self.cuts_attempts || config.settings.attempt_timeout.is_none(),
-            "stamina: this policy has an `attempt_timeout`, which tower's own `Retry` layer can't enforce: \
-             add the policy with `.layer(policy.tower())` instead of `.retry(policy.tower())`"
-        );
         let Request {
             state,
             number,
@@ -198,15 +193,24 @@ impl<K: Kind, C, W> Policy<K, C, W> {
         if *number > 1 {
             // Only a request's own copy of the policy has retried, so this is one.
             state.attempt_begins(config);
-            REMAINING.set(state.remaining(config, state.now(config)));
         } else {
             // This is the layer's policy: a new request begins, and its copy of the policy is made next.
             *began = config.reads_clock().then(|| config.timer.now());
-            REMAINING.set(config.settings.timeout);
+        }
+        if config.settings.attempt_timeout.is_some() {
+            assert!(self.cuts_attempts, "{CAN_NOT_CUT}");
+            REMAINING.set(if *number > 1 {
+                state.remaining(config, state.now(config))
+            } else {
+                CallState::new().remaining(config, None)
+            });
         }
         self.cloner.clone_request(request)
     }
 }
+
+const CAN_NOT_CUT: &str = "stamina: this policy has an `attempt_timeout`, which tower's own `Retry` layer can't enforce: \
+     add the policy with `.layer(policy.tower())` instead of `.retry(policy.tower())`";
 
 thread_local! {
     /// The time that is left for the request that is sent next on this thread: tower asks for a copy of the request and

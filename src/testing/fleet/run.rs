@@ -11,8 +11,8 @@ use fastrand::Rng;
 use super::clock;
 use super::outcome::{Outcome, Phase, Second};
 use super::{Conditions, Fleet};
-use crate::backoff::nanos;
 use crate::budget::Budget;
+use crate::time::nanos;
 use crate::{Attempts, Retry, instrument, testing};
 
 /// How long calls may go on after the last phase, in nanoseconds.
