@@ -1,9 +1,9 @@
 //! ```sh
-//! cargo run --example decorator
+//! cargo run --example wrap
 //! ```
 //!
-//! `wrap` makes a function that retries out of one that does not; its callers need not know. `wrap_async` does the same
-//! for async functions. The argument is cloned for each attempt; several go into a tuple.
+//! `wrap` turns a function into one that retries, so its callers don't have to. `wrap_async` does the same for async
+//! functions. The argument is cloned for each attempt. Several arguments go into a tuple.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
