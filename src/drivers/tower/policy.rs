@@ -5,12 +5,12 @@ use std::fmt::{self, Debug};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::{ByClone, ByPolicy, ByRequest, CloneRequest, Kind};
 use crate::engine::{Call, CallState, Callable, Pending, Step};
-use crate::policy::{Decision, Retry};
+use crate::policy::{Config, Decision, Retry};
 use crate::time::{Instant, Sleep};
 
 /// A [`Retry`] as a [`tower::retry::Policy`], and as a [`Layer`](::tower::Layer). Made by [`Retry::tower`].
@@ -64,6 +64,8 @@ pub(super) struct Request {
     number: u32,
     /// When the request began that the next copy of this policy is for.
     began: Option<Instant>,
+    /// The retry that has not been sent yet. Dropped with the request, it gives its permit back.
+    pending: Option<Pending>,
 }
 
 impl Request {
@@ -72,6 +74,15 @@ impl Request {
             state: CallState::new(),
             number: 1,
             began: None,
+            pending: None,
+        }
+    }
+
+    /// Begins the retry that was waited for, if there is one.
+    #[inline]
+    fn begin_retry(&mut self, config: &Config) {
+        if let Some(pending) = self.pending.take() {
+            pending.begin(config, &mut self.state, &mut self.number);
         }
     }
 
@@ -83,6 +94,11 @@ impl Request {
         decide: impl FnOnce(&mut Call<'_>) -> Step,
     ) -> Option<Wait> {
         let config = &policy.config;
+        // A driver that does not ask for a copy of the request has sent the retry by now.
+        self.begin_retry(config);
+        if self.state.started().is_none() {
+            self.state.start(config, false);
+        }
         let mut call = Call {
             config,
             state: &mut self.state,
@@ -92,12 +108,9 @@ impl Request {
         let Step::Retry(pending) = decide(&mut call) else {
             return None;
         };
-        // This copy of the policy is dropped with its request, so there is nothing to undo but the permit.
-        pending.count(&mut self.state, &mut self.number);
-        Some(Wait {
-            sleep: config.timer.sleep(pending.wait()),
-            pending: Some(pending),
-        })
+        let sleep = config.timer.sleep(pending.wait());
+        self.pending = Some(pending);
+        Some(Wait(sleep))
     }
 }
 
@@ -185,21 +198,16 @@ impl<K: Kind, C, W> Policy<K, C, W> {
         C: CloneRequest<Req>,
     {
         let config = &self.retry.config;
-        let Request {
-            state,
-            number,
-            began,
-        } = &mut self.request;
-        if *number > 1 {
-            // Only a request's own copy of the policy has retried, so this is one.
-            state.attempt_begins(config);
-        } else {
-            // This is the layer's policy: a new request begins, and its copy of the policy is made next.
-            *began = config.reads_clock().then(|| config.timer.now());
+        self.request.begin_retry(config);
+        // Only a request's own copy of the policy retries. The layer's policy never does: a new request begins, and its
+        // copy of the policy is made next.
+        let is_retry = self.request.number > 1;
+        if !is_retry {
+            self.request.began = config.reads_clock().then(|| config.timer.now());
         }
         if self.cuts_attempts {
             let new = CallState::new();
-            let state = if *number > 1 { &*state } else { &new };
+            let state = if is_retry { &self.request.state } else { &new };
             SENDING.set(Sending {
                 depth: state.depth(),
                 remaining: state.remaining(config, state.now(config)),
@@ -256,24 +264,17 @@ impl<K: Kind, C, W> Debug for Policy<K, C, W> {
     }
 }
 
-/// The wait before a request is sent again. Dropped before it is ready, it gives the permit back.
+/// The wait before a request is sent again.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
-pub struct Wait {
-    sleep: Sleep,
-    pending: Option<Pending>,
-}
+pub struct Wait(Sleep);
 
 impl Future for Wait {
     type Output = ();
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        ready!(Pin::new(&mut self.sleep).poll(cx));
-        if let Some(pending) = self.pending.take() {
-            pending.spend();
-        }
-        Poll::Ready(())
+        Pin::new(&mut self.0).poll(cx)
     }
 }
 
