@@ -4,7 +4,6 @@
     reason = "a predicate is given a reference"
 )]
 
-
 use crate::support;
 use crate::support::{ms, panic_message, secs};
 use stamina::testing::{Testing, VirtualClock};
@@ -401,7 +400,10 @@ fn nonsense_is_refused_with_setting_value_and_range() {
     ] {
         refused(
             ratio(value),
-            &[&format!("`ratio` of a `Budget` is {name}"), "from 0.001 to 1"],
+            &[
+                &format!("`ratio` of a `Budget` is {name}"),
+                "from 0.001 to 1",
+            ],
         );
     }
     refused(

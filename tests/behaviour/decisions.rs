@@ -5,7 +5,6 @@
     reason = "a predicate is given a reference"
 )]
 
-
 use crate::support;
 use crate::support::{Recorder, clock, ms, secs};
 use stamina::testing::{self, Testing};
@@ -214,12 +213,7 @@ const LONGEST: Duration = Duration::from_nanos(u64::MAX);
 
 #[test]
 fn a_chosen_wait_is_exact() {
-    for wait in [
-        Duration::ZERO,
-        Duration::from_nanos(1),
-        secs(40),
-        LONGEST,
-    ] {
+    for wait in [Duration::ZERO, Duration::from_nanos(1), secs(40), LONGEST] {
         let policy = Retry::on::<u32>()
             .no_timeout()
             .wait_max(ms(1))
