@@ -33,7 +33,10 @@ fn the_tables_of_defaults_tell_the_truth() {
     assert_eq!((attempt_timeout, wait_max, wait_jitter), (None, None, None));
     let last_wait = stamina::Retry::on::<()>().schedule().last();
     let (shortest, longest) = last_wait.expect("ten attempts");
-    for page in [include_str!("../../README.md"), include_str!("../../src/lib.rs")] {
+    for page in [
+        include_str!("../../README.md"),
+        include_str!("../../src/lib.rs"),
+    ] {
         assert_eq!(
             Some(row(page, "attempts, the first included")),
             attempts.map(|n| n.to_string()).as_deref()

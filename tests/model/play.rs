@@ -86,7 +86,16 @@ fn play_on(way: Way, by_tower: bool, bytes: &[u8], stage: &'static Stage) {
             call.own = policy.quiet;
         }
         let leaves = bytes.flag();
-        one(way, call, driver, polling, leaves, stage, &budget, &mut bucket);
+        one(
+            way,
+            call,
+            driver,
+            polling,
+            leaves,
+            stage,
+            &budget,
+            &mut bucket,
+        );
         bucket.holds(stage.nanos().into(), budget.balance(stage.now()));
         assert_eq!(stage.naps(), usize::from(held.is_some()), "left behind");
     }
@@ -144,7 +153,12 @@ fn polling(bytes: &mut Bytes<'_>, driver: Driver) -> Polling {
     }
 }
 
-fn call(bytes: &mut Bytes<'_>, driver: Driver, policy: super::call::Policy, polling: Polling) -> Call {
+fn call(
+    bytes: &mut Bytes<'_>,
+    driver: Driver,
+    policy: super::call::Policy,
+    polling: Polling,
+) -> Call {
     // What does not wait for another thread runs where it is made.
     let moves = driver.is_async() || driver.is_code_block();
     let elsewhere = u32::from(bytes.below(8)).saturating_sub(5);
@@ -154,7 +168,11 @@ fn call(bytes: &mut Bytes<'_>, driver: Driver, policy: super::call::Policy, poll
         policy,
         mode: bytes.mode(),
         depth,
-        operation_depth: if driver.nests() { depth + 1 } else { polling.depth },
+        operation_depth: if driver.nests() {
+            depth + 1
+        } else {
+            polling.depth
+        },
         made: if resumed {
             [1, 3, u32::MAX - 1, u32::MAX][usize::from(bytes.below(4))]
         } else {
@@ -172,11 +190,14 @@ fn call(bytes: &mut Bytes<'_>, driver: Driver, policy: super::call::Policy, poll
                 answer: bytes.answer(),
             })
         } else {
-            policy.attempt_timeout.filter(|_| driver.cuts()).map(|after| Cut {
-                after,
-                error: CUT,
-                answer: policy.cut_answer,
-            })
+            policy
+                .attempt_timeout
+                .filter(|_| driver.cuts())
+                .map(|after| Cut {
+                    after,
+                    error: CUT,
+                    answer: policy.cut_answer,
+                })
         },
         by_outcome: driver.is_by_outcome(),
         by_request: driver.is_by_request(),
