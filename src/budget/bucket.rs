@@ -122,10 +122,12 @@ impl Bucket {
     fn level(&self, word: u64, tick: u64, latest: u64) -> Level {
         let old = Level::unpack(word);
         let passed = tick.wrapping_sub(old.tick) & TICK_MASK;
-        let units = if old.units <= 0 || passed == 0 {
+        let units = if old.units <= 0 {
             old.units
         } else if tick.saturating_sub(latest) > FORGOTTEN {
             0
+        } else if passed == 0 {
+            old.units
         } else if passed > FORGOTTEN {
             // Another thread has written a later tick meanwhile.
             return old;
