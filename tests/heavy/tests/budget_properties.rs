@@ -121,6 +121,13 @@ impl Formula {
         self.last = self.last.max(now);
     }
 
+    /// A denied retry changes nothing, but the first use of all is where time begins.
+    fn deny(&mut self, now: i64) {
+        if self.last == i64::MIN {
+            self.last = now;
+        }
+    }
+
     fn add(&mut self, tokens: f64) {
         self.surplus += tokens;
         self.gross += tokens.abs();
@@ -229,6 +236,7 @@ impl<'a> Pair<'a> {
             Err(reason) => {
                 assert_eq!(reason, StopReason::BudgetExhausted);
                 assert!(spare < 1.0 + tolerance, "denied at {spare} +- {tolerance}");
+                self.formula.deny(now);
                 false
             }
         }
@@ -248,6 +256,7 @@ impl<'a> Pair<'a> {
             self.held.push((call, taken));
         } else {
             assert!(before < 1.0);
+            self.formula.deny(NOW.get());
         }
     }
 
