@@ -3,8 +3,8 @@
 //! There are three events: a retry is scheduled (emitted before its wait), a call gave up on a retryable error because of
 //! a limit, a call recovered after at least one retry. A first-try success and a permanent error emit nothing.
 //!
-//! By default [`LogHook`] and [`MetricsHook`] receive them (features `log` and `metrics`, both on by default), and with
-//! the feature `tracing` [`TracingHook`] takes the place of `LogHook`. They emit through the facades of these names and
+//! By default `LogHook` and `MetricsHook` receive them (features `log` and `metrics`, both on by default), and with
+//! the feature `tracing` `TracingHook` takes the place of `LogHook`. They emit through the facades of these names and
 //! never install anything. [`set_hooks`] replaces the hooks of the process, [`scoped_hooks`] those of one thread, and
 //! [`Retry::on_retry`](crate::Retry::on_retry) adds one to a policy.
 //!

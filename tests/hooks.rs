@@ -12,7 +12,7 @@ mod scene;
 
 use futures::executor::block_on;
 use scene::{Steered, Told, Witness, clock, ms, panic_of, poll, secs};
-use stamina::instrument::{self, GaveUp, Hook, HookScope, Recovered, RetryDetails};
+use stamina::instrument::{self, BudgetLevel, GaveUp, Hook, HookScope, Recovered, RetryDetails};
 use stamina::testing;
 use stamina::{Budget, Retry, StopReason, Timer};
 use std::future::ready;
@@ -246,7 +246,7 @@ fn an_error_whose_debug_panics_is_not_lost() {
             panic!("do not look at me")
         }
     }
-    let (_witness, _hooks) = Witness::here();
+    let (witness, _hooks) = Witness::here();
     let policy = Retry::on::<Touchy>()
         .attempts(3)
         .timer(Timer::custom(clock()));
@@ -260,6 +260,95 @@ fn an_error_whose_debug_panics_is_not_lost() {
             .is_err()
     );
     assert_eq!(calls, 3);
+    // The events are not lost either, only the error's text.
+    let told = witness.take();
+    assert_eq!(told.len(), 3);
+    assert!(
+        matches!(&told[2], Told::GaveUp { caused_by, attempts: 3, .. } if caused_by == "..."),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_panic_whose_payload_panics_when_it_is_dropped_is_contained() {
+    /// Panics with itself when it is dropped, twice.
+    struct Bomb(u32);
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            if self.0 > 0 {
+                std::panic::panic_any(Bomb(self.0 - 1));
+            }
+        }
+    }
+    struct Thrower;
+    impl Hook for Thrower {
+        fn retry_scheduled(&self, _: &RetryDetails<'_>) {
+            std::panic::panic_any(Bomb(2));
+        }
+    }
+    let witness = Arc::new(Witness::default());
+    let _hooks = instrument::scoped_hooks([Arc::new(Thrower) as Arc<dyn Hook>, witness.clone()]);
+    assert_eq!(policy().attempts(2).call(down), Err("down"));
+    assert_eq!(witness.short(), ["retry 1", "gave up 2 attempts_exhausted"]);
+}
+
+/// A hook gets all that the default hooks get.
+#[test]
+fn the_budget_and_the_static_name() {
+    type Kept = (Option<(&'static str, f64)>, Option<&'static str>);
+    #[derive(Default)]
+    struct Keeper(Mutex<Vec<Kept>>);
+    impl Keeper {
+        fn keep(&self, budget: Option<BudgetLevel>, name: Option<&'static str>) {
+            scene::lock(&self.0).push((budget.map(|level| (level.name, level.balance)), name));
+        }
+    }
+    impl Hook for Keeper {
+        fn retry_scheduled(&self, details: &RetryDetails<'_>) {
+            self.keep(details.budget, details.static_callable);
+        }
+        fn gave_up(&self, details: &GaveUp<'_>) {
+            self.keep(details.budget, details.static_callable);
+        }
+        fn recovered(&self, details: &Recovered<'_>) {
+            self.keep(details.budget, details.static_callable);
+        }
+    }
+    static NAMED: Budget = Budget::new().floor(1).named("payments");
+    static UNNAMED: Budget = Budget::new();
+    let keeper = Arc::new(Keeper::default());
+    let _hooks = instrument::scoped_hooks([keeper.clone() as Arc<dyn Hook>]);
+    let kept = || std::mem::take(&mut *scene::lock(&keeper.0));
+    let pay = policy().named("pay").budget(&NAMED);
+    let empty = Some(("payments", 0.0));
+    // One retry, whose permit is taken by then, and no other.
+    assert_eq!(pay.call(down), Err("down"));
+    assert_eq!(kept(), [(empty, Some("pay")), (empty, Some("pay"))]);
+    let _ = policy().attempts(2).budget(&UNNAMED).call(down);
+    let path = Some(concat!(module_path!(), "::down"));
+    assert_eq!(kept(), [(None, path), (None, path)]);
+    // A `file:line` is made for the call.
+    let policy = policy();
+    let mut attempts = policy.start();
+    let _ = attempts.again("down");
+    attempts.succeed(());
+    assert_eq!(kept(), [(None, None), (None, None)]);
+}
+
+#[test]
+fn a_hook_sees_one_line_of_an_error() {
+    let (witness, _hooks) = Witness::here();
+    let policy = Retry::on::<Vec<&str>>().attempts(1);
+    let shown = |error: Vec<&'static str>| {
+        let _ = policy.call(|| Err::<(), _>(error.clone()));
+        match &witness.take()[..] {
+            [Told::GaveUp { caused_by, .. }] => caused_by.clone(),
+            told => panic!("{told:?}"),
+        }
+    };
+    assert_eq!(shown(vec!["a", "b"]), r#"["a", "b"]"#);
+    let long = shown(vec!["long"; 1000]);
+    assert!(long.len() == 1024 && long.ends_with("..."), "{long}");
 }
 
 #[test]
@@ -385,7 +474,9 @@ fn alone() -> MutexGuard<'static, ()> {
 #[test]
 fn the_hooks_of_the_process() {
     let _alone = alone();
-    let defaults = usize::from(cfg!(feature = "log")) + usize::from(cfg!(feature = "metrics"));
+    // With both, tracing takes the place of the log.
+    let records = cfg!(any(feature = "log", feature = "tracing"));
+    let defaults = usize::from(records) + usize::from(cfg!(feature = "metrics"));
     assert_eq!(instrument::hooks().len(), defaults);
     let witness = Arc::new(Witness::default());
     let mine = || policy().attempts(2).named("process").call(down);

@@ -140,12 +140,12 @@ where
         this.state.start(&this.policy.config, measured);
         let outcome = ready!(self.as_mut().poll_attempt(cx, Some(1)));
         let this = self.as_mut().project();
-        let config = &this.policy.config;
-        if C::failure(this.policy, &outcome).is_some() {
+        let policy: &Retry<C::On> = this.policy;
+        if C::failure(policy, &outcome).is_some() {
             return self.poll_on(cx, Some(outcome));
         }
-        if config.budget.is_some() {
-            this.state.credit_first_try(config);
+        if policy.config.budget.is_some() {
+            this.state.credit_first_try(&policy.config);
         }
         this.phase.project_replace(Phase::Done {
             attempts: 1,
@@ -174,22 +174,20 @@ where
             };
             let callable = O::callable();
             let step = judge::<_, C>(this.policy, this.state, &mut number, callable, &outcome);
-            let (stop_reason, pending) = match step {
-                Step::Success => (None, None),
-                Step::Stopped(reason) => (Some(reason), None),
-                Step::Retry(pending) => (None, Some(pending)),
+            let stop_reason = match &step {
+                Step::Success | Step::Retry(_) => None,
+                Step::Stopped(reason) => Some(*reason),
             };
             this.phase.set(Phase::Done {
                 attempts: number,
                 stop_reason,
             });
-            let Some(pending) = pending else {
+            let Step::Retry(pending) = step else {
                 return Poll::Ready(outcome);
             };
             // Neither the failed attempt nor its error is held while waiting.
             drop(outcome);
-            self.as_mut().start_wait(pending, number);
-            outcome = ready!(self.as_mut().poll_phase(cx));
+            outcome = ready!(self.as_mut().wait_and_poll(cx, pending, number));
         }
     }
 
@@ -270,25 +268,36 @@ where
         own.or(self.policy.config.settings.attempt_timeout)
     }
 
-    /// Starts the wait for a retry.
-    fn start_wait(self: Pin<&mut Self>, pending: Pending, number: u32) {
-        let mut this = self.project();
-        let timer = this.policy.config.timer;
+    /// Waits for a retry, then polls its attempt.
+    fn wait_and_poll(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pending: Pending,
+        mut number: u32,
+    ) -> Poll<Fut::Output> {
+        let mut this = self.as_mut().project();
+        let config = &this.policy.config;
         this.state.clear_cutoff();
         if !pending.has_permit() {
-            if let Some(sleep) = timer.tokio_sleep(pending.wait()) {
+            if let Some(sleep) = config.timer.tokio_sleep(pending.wait()) {
                 // Without a permit there is nothing to undo, so the retry is counted now.
-                let mut number = number;
                 pending.count(this.state, &mut number);
                 this.phase.set(Phase::WaitingInPlace { sleep, number });
-                return;
+                return self.poll_phase(cx);
             }
         }
-        let wait = Wait {
-            sleep: timer.sleep(pending.wait()),
-            pending: Some(pending),
-        };
-        this.phase.set(Phase::Waiting { wait, number });
+        // Polled before it is stored: most of the phase is not needed if the sleep is ready at once.
+        let mut sleep = config.timer.sleep(pending.wait());
+        if Pin::new(&mut sleep).poll(cx).is_pending() {
+            let wait = Wait {
+                sleep,
+                pending: Some(pending),
+            };
+            this.phase.set(Phase::Waiting { wait, number });
+            return Poll::Pending;
+        }
+        pending.begin(config, this.state, &mut number);
+        self.poll_attempt(cx, Some(number))
     }
 
     /// The outcome of an attempt that was cut.

@@ -4,8 +4,8 @@ use std::fmt::Debug;
 
 use super::report::Report;
 use crate::engine::{
-    ByError, ByOutcome, CallState, Callable, Classify, OneDeeper, Step, credit_first_try, depth,
-    judge,
+    ByError, ByOutcome, Call, CallState, Callable, Classify, OneDeeper, Step, credit_first_try,
+    depth,
 };
 use crate::policy::{Retry, StopReason};
 use crate::testing::mode::Mode;
@@ -91,16 +91,22 @@ fn retry_loop<O, C: Classify<O>>(
 ) -> (O, u32, Option<StopReason>) {
     let config = &policy.config;
     let mut number = 1;
+    let mut call = Call {
+        config,
+        state,
+        attempt: &mut number,
+        callable,
+    };
     loop {
-        match judge::<O, C>(policy, state, &mut number, callable, &outcome) {
+        match call.judge::<O, C>(policy, &outcome) {
             Step::Success => return (outcome, number, None),
             Step::Stopped(reason) => return (outcome, number, Some(reason)),
             Step::Retry(pending) => {
                 // The error is not held while waiting.
                 drop(outcome);
                 config.timer.sleep_blocking(pending.wait());
-                pending.begin(config, state, &mut number);
-                outcome = attempt(state, operation);
+                pending.begin(config, call.state, call.attempt);
+                outcome = attempt(call.state, operation);
             }
         }
     }

@@ -80,16 +80,28 @@ impl Call<'_> {
     }
 }
 
+/// `wait`: in nanoseconds. Inlined, so that a retry that nobody hears of costs no more than to find that out.
+#[inline]
 pub(super) fn retry_scheduled(
+    call: &Call<'_>,
+    failure: &dyn Failure,
+    wait: u64,
+    now: Option<Instant>,
+) {
+    let listened_to = call.is_listened_to(Level::Warn);
+    if listened_to || failure.has_own_hook() {
+        emit_retry_scheduled(call, failure, Duration::from_nanos(wait), now, listened_to);
+    }
+}
+
+#[inline(never)]
+fn emit_retry_scheduled(
     call: &Call<'_>,
     failure: &dyn Failure,
     wait_for: Duration,
     now: Option<Instant>,
+    listened_to: bool,
 ) {
-    let listened_to = call.is_listened_to(Level::Warn);
-    if !listened_to && !failure.has_own_hook() {
-        return;
-    }
     let (callable, shown) = (call.name(), Shown(failure));
     let details = RetryDetails {
         callable: &callable,

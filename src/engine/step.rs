@@ -159,9 +159,8 @@ impl Call<'_> {
         // 8. Telemetry, before the wait.
         let seed = self.state.seed().or(self.config.seed);
         let wait = wait.draw(random(seed, *self.attempt));
-        let pending = Pending::new(wait, permit);
-        events::retry_scheduled(self, failure, pending.wait(), now);
-        Step::Retry(pending)
+        events::retry_scheduled(self, failure, wait, now);
+        Step::Retry(Pending::new(wait, permit))
     }
 
     /// Ends the call without a limit: an `Ok` is then a success.

@@ -59,11 +59,12 @@ impl Hook for TracingHook {
         if no_subscriber() {
             return super::LogHook.retry_scheduled(details);
         }
+        // Signed, because OpenTelemetry has no unsigned numbers: its bridge would make a text of one.
         event!(
             target: TARGET,
             TracingLevel::WARN,
             callable = details.callable,
-            retry_num = details.retry_num,
+            retry_num = i64::from(details.retry_num),
             wait_for = details.wait_for.as_secs_f64(),
             waited_so_far = details.waited_so_far.as_secs_f64(),
             error_type = details.error_type,
@@ -81,7 +82,7 @@ impl Hook for TracingHook {
             target: TARGET,
             TracingLevel::WARN,
             callable = details.callable,
-            attempts = details.attempts,
+            attempts = i64::from(details.attempts),
             reason = details.reason.as_str(),
             waited_so_far = details.waited_so_far.as_secs_f64(),
             error_type = details.error_type,
@@ -99,7 +100,7 @@ impl Hook for TracingHook {
             target: TARGET,
             TracingLevel::INFO,
             callable = details.callable,
-            attempts = details.attempts,
+            attempts = i64::from(details.attempts),
             waited_so_far = details.waited_so_far.as_secs_f64(),
             "stamina.recovered",
         );

@@ -43,3 +43,5 @@ pub const GATES: &[Gate] = &[
 
 /// Bytes of the future of an operation of 64 bytes, from a closure that captures nothing.
 pub const FUTURE_BYTES: usize = 104;
+/// The same with the feature `tokio`, whose sleep is held in place instead of in a box. A loop by hand on that sleep has 136.
+pub const FUTURE_BYTES_TOKIO: usize = 152;
