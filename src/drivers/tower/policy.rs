@@ -2,10 +2,7 @@
 
 use std::cell::Cell;
 use std::fmt::{self, Debug};
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::{ByClone, ByPolicy, ByRequest, CloneRequest, Kind};
@@ -62,6 +59,8 @@ pub(super) struct Request {
     state: CallState,
     /// The attempt under way, from 1.
     number: u32,
+    /// The retry that tower waits for. tower drops this copy of the policy with its request, and so gives the permit back.
+    pending: Option<Pending>,
     /// When the request began that the next copy of this policy is for.
     began: Option<Instant>,
 }
@@ -73,6 +72,7 @@ impl Request {
         Self {
             state: CallState::new(),
             number: 1,
+            pending: None,
             began: None,
         }
     }
@@ -83,7 +83,7 @@ impl Request {
         &mut self,
         policy: &Retry<E>,
         decide: impl FnOnce(&mut Call<'_>) -> Step,
-    ) -> Option<Wait> {
+    ) -> Option<Sleep> {
         let config = &policy.config;
         let mut call = Call {
             config,
@@ -94,12 +94,9 @@ impl Request {
         let Step::Retry(pending) = decide(&mut call) else {
             return None;
         };
-        // This copy of the policy is dropped with its request, so there is nothing to undo but the permit.
-        pending.count(&mut self.state, &mut self.number);
-        Some(Wait {
-            sleep: config.timer.sleep(pending.wait()),
-            pending: Some(pending),
-        })
+        let sleep = config.timer.sleep(pending.wait());
+        self.pending = Some(pending);
+        Some(sleep)
     }
 }
 
@@ -190,18 +187,21 @@ impl<K: Kind, C, W> Policy<K, C, W> {
         let Request {
             state,
             number,
+            pending,
             began,
         } = &mut self.request;
-        if *number > 1 {
-            // Only a request's own copy of the policy has retried, so this is one.
-            state.attempt_begins(config);
+        let retry = pending.take();
+        let retries = retry.is_some();
+        if let Some(retry) = retry {
+            // Only a request's own copy of the policy waits for a retry, so this is one.
+            retry.begin(config, state, number);
         } else {
             // This is the layer's policy: a new request begins, and its copy of the policy is made next.
             *began = config.reads_clock().then(|| config.timer.now());
         }
         if self.cuts_attempts {
             let new = CallState::new();
-            let state = if *number > 1 { &*state } else { &new };
+            let state = if retries { &*state } else { &new };
             SENDING.set(Sending {
                 depth: state.depth(),
                 remaining: state.remaining(config, state.now(config)),
@@ -255,27 +255,6 @@ impl<K: Kind, C, W> Debug for Policy<K, C, W> {
             .field("retry", &self.retry)
             .field("number", &self.request.number)
             .finish_non_exhaustive()
-    }
-}
-
-/// The wait before a request is sent again. Dropped before it is ready, it gives the permit back.
-#[derive(Debug)]
-#[must_use = "futures do nothing unless you `.await` or poll them"]
-pub struct Wait {
-    sleep: Sleep,
-    pending: Option<Pending>,
-}
-
-impl Future for Wait {
-    type Output = ();
-
-    #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        ready!(Pin::new(&mut self.sleep).poll(cx));
-        if let Some(pending) = self.pending.take() {
-            pending.spend();
-        }
-        Poll::Ready(())
     }
 }
 
