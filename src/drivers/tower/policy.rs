@@ -2,15 +2,12 @@
 
 use std::cell::Cell;
 use std::fmt::{self, Debug};
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::{ByClone, ByPolicy, ByRequest, CloneRequest, Kind};
 use crate::engine::{Call, CallState, Callable, Pending, Step};
-use crate::policy::{Config, Decision, Retry};
+use crate::policy::{Decision, Retry};
 use crate::time::{Instant, Sleep};
 
 /// A [`Retry`] as a [`tower::retry::Policy`], and as a [`Layer`](::tower::Layer). Made by [`Retry::tower`].
@@ -62,27 +59,21 @@ pub(super) struct Request {
     state: CallState,
     /// The attempt under way, from 1.
     number: u32,
+    /// The retry that tower waits for. tower drops this copy of the policy with its request, and so gives the permit back.
+    pending: Option<Pending>,
     /// When the request began that the next copy of this policy is for.
     began: Option<Instant>,
-    /// The retry that has not been sent yet. Dropped with the request, it gives its permit back.
-    pending: Option<Pending>,
 }
 
 impl Request {
+    // Inlined for the gate of tower's success: each request makes one.
+    #[inline]
     fn new() -> Self {
         Self {
             state: CallState::new(),
             number: 1,
-            began: None,
             pending: None,
-        }
-    }
-
-    /// Begins the retry that was waited for, if there is one.
-    #[inline]
-    fn begin_retry(&mut self, config: &Config) {
-        if let Some(pending) = self.pending.take() {
-            pending.begin(config, &mut self.state, &mut self.number);
+            began: None,
         }
     }
 
@@ -92,13 +83,8 @@ impl Request {
         &mut self,
         policy: &Retry<E>,
         decide: impl FnOnce(&mut Call<'_>) -> Step,
-    ) -> Option<Wait> {
+    ) -> Option<Sleep> {
         let config = &policy.config;
-        // A driver that does not ask for a copy of the request has sent the retry by now.
-        self.begin_retry(config);
-        if self.state.started().is_none() {
-            self.state.start(config, false);
-        }
         let mut call = Call {
             config,
             state: &mut self.state,
@@ -110,7 +96,7 @@ impl Request {
         };
         let sleep = config.timer.sleep(pending.wait());
         self.pending = Some(pending);
-        Some(Wait(sleep))
+        Some(sleep)
     }
 }
 
@@ -198,16 +184,24 @@ impl<K: Kind, C, W> Policy<K, C, W> {
         C: CloneRequest<Req>,
     {
         let config = &self.retry.config;
-        self.request.begin_retry(config);
-        // Only a request's own copy of the policy retries. The layer's policy never does: a new request begins, and its
-        // copy of the policy is made next.
-        let is_retry = self.request.number > 1;
-        if !is_retry {
-            self.request.began = config.reads_clock().then(|| config.timer.now());
+        let Request {
+            state,
+            number,
+            pending,
+            began,
+        } = &mut self.request;
+        let retry = pending.take();
+        let retries = retry.is_some();
+        if let Some(retry) = retry {
+            // Only a request's own copy of the policy waits for a retry, so this is one.
+            retry.begin(config, state, number);
+        } else {
+            // This is the layer's policy: a new request begins, and its copy of the policy is made next.
+            *began = config.reads_clock().then(|| config.timer.now());
         }
         if self.cuts_attempts {
             let new = CallState::new();
-            let state = if is_retry { &self.request.state } else { &new };
+            let state = if retries { &*state } else { &new };
             SENDING.set(Sending {
                 depth: state.depth(),
                 remaining: state.remaining(config, state.now(config)),
@@ -261,20 +255,6 @@ impl<K: Kind, C, W> Debug for Policy<K, C, W> {
             .field("retry", &self.retry)
             .field("number", &self.request.number)
             .finish_non_exhaustive()
-    }
-}
-
-/// The wait before a request is sent again.
-#[derive(Debug)]
-#[must_use = "futures do nothing unless you `.await` or poll them"]
-pub struct Wait(Sleep);
-
-impl Future for Wait {
-    type Output = ();
-
-    #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        Pin::new(&mut self.0).poll(cx)
     }
 }
 
