@@ -85,6 +85,14 @@ impl Request {
         decide: impl FnOnce(&mut Call<'_>) -> Step,
     ) -> Option<Sleep> {
         let config = &policy.config;
+        // A driver other than tower's need not ask for copies of the request: then the call starts here, and the retry
+        // that was waited for has begun.
+        if self.state.started().is_none() {
+            self.state.start(config, false);
+        }
+        if let Some(pending) = self.pending.take() {
+            pending.begin(config, &mut self.state, &mut self.number);
+        }
         let mut call = Call {
             config,
             state: &mut self.state,
