@@ -9,7 +9,7 @@ use stamina::{Attempts, Budget, Retry, Settings, StopReason};
 #[test]
 fn for_error_keeps_all_that_does_not_mention_the_error() {
     let clock = ManualClock::new();
-    let budget = Arc::new(Budget::new());
+    let budget = Arc::new(Budget::new().floor(9));
     let original = Retry::on::<&str>()
         .attempts(3)
         .timeout(secs(9))

@@ -108,7 +108,7 @@ fn a_thread_can_wait_in_its_own_way() {
     // A worker that stops at once if it is told to, and keeps the last error.
     let (stop, told) = std::sync::mpsc::channel::<()>();
     let stage = Stage::new();
-    let policy = stage.policy.clone().fixed(secs(3600));
+    let policy = stage.policy.clone().no_timeout().fixed(secs(3600));
     let mut attempts = policy.start();
     stop.send(()).unwrap();
     let pause = attempts.pause(&"down").unwrap();
