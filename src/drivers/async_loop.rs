@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 use super::cutoff::set_cutoff;
 use super::operation::Operation;
 use super::report::Report;
-use crate::engine::{CallState, Callable, Classify, Level, Pending, Step, judge};
+use crate::engine::{CallState, Classify, Level, Pending, Step, judge};
 use crate::policy::{NO_ATTEMPT_TIMEOUT_ERROR, Retry, StopReason};
 use crate::time::{Sleep, TokioSleep};
 
