@@ -197,6 +197,8 @@ impl<K: Kind, C, W> Policy<K, C, W> {
             // This is the layer's policy: a new request begins, and its copy of the policy is made next.
             *began = config.reads_clock().then(|| config.timer.now());
         }
+        // Before `SENDING` is set, because the function that copies may send requests of its own.
+        let copy = self.cloner.clone_request(request);
         if self.cuts_attempts {
             let new = CallState::new();
             let state = if *number > 1 { &*state } else { &new };
@@ -208,7 +210,7 @@ impl<K: Kind, C, W> Policy<K, C, W> {
             let can_cut = config.settings.attempt_timeout.is_none();
             assert!(can_cut, "{CAN_NOT_CUT}");
         }
-        self.cloner.clone_request(request)
+        copy
     }
 }
 
