@@ -5,7 +5,7 @@ use std::fmt::{self, Debug};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::{ByClone, ByPolicy, ByRequest, CloneRequest, Kind};
@@ -64,6 +64,9 @@ pub(super) struct Request {
     number: u32,
     /// When the request began that the next copy of this policy is for.
     began: Option<Instant>,
+    /// The retry that is waited for. It begins when the request is sent again, which may be long after the wait if the
+    /// service is not ready.
+    pending: Option<Pending>,
 }
 
 impl Request {
@@ -72,6 +75,7 @@ impl Request {
             state: CallState::new(),
             number: 1,
             began: None,
+            pending: None,
         }
     }
 
@@ -94,10 +98,9 @@ impl Request {
         };
         // This copy of the policy is dropped with its request, so there is nothing to undo but the permit.
         pending.count(&mut self.state, &mut self.number);
-        Some(Wait {
-            sleep: config.timer.sleep(pending.wait()),
-            pending: Some(pending),
-        })
+        let sleep = config.timer.sleep(pending.wait());
+        self.pending = Some(pending);
+        Some(Wait { sleep })
     }
 }
 
@@ -189,6 +192,7 @@ impl<K: Kind, C, W> Policy<K, C, W> {
             state,
             number,
             began,
+            pending,
         } = &mut self.request;
         if *number > 1 {
             // Only a request's own copy of the policy has retried, so this is one.
@@ -199,6 +203,9 @@ impl<K: Kind, C, W> Policy<K, C, W> {
         }
         // Before `SENDING` is set, because the function that copies may send requests of its own.
         let copy = self.cloner.clone_request(request);
+        if let Some(pending) = pending.take() {
+            pending.spend();
+        }
         if self.cuts_attempts {
             let new = CallState::new();
             let state = if *number > 1 { &*state } else { &new };
@@ -258,12 +265,11 @@ impl<K: Kind, C, W> Debug for Policy<K, C, W> {
     }
 }
 
-/// The wait before a request is sent again. Dropped before it is ready, it gives the permit back.
+/// The wait before a request is sent again.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Wait {
     sleep: Sleep,
-    pending: Option<Pending>,
 }
 
 impl Future for Wait {
@@ -271,11 +277,7 @@ impl Future for Wait {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        ready!(Pin::new(&mut self.sleep).poll(cx));
-        if let Some(pending) = self.pending.take() {
-            pending.spend();
-        }
-        Poll::Ready(())
+        Pin::new(&mut self.sleep).poll(cx)
     }
 }
 
