@@ -239,7 +239,8 @@ impl<'a, E> Attempts<'a, E> {
 
 impl<E: Debug> Attempts<'_, E> {
     /// The shortest and the longest wait that would follow if this attempt failed now, or `None` if it is the last: by
-    /// the limit on attempts, by the deadline, or because the call has stopped.
+    /// the limit on attempts, by the deadline, as a nested call that leaves retries to the outer one, or because the call
+    /// has stopped.
     ///
     /// The decisions of a predicate or a budget are not in it.
     ///
