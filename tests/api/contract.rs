@@ -342,8 +342,9 @@ fn tower_has_its_shape() {
         (*request > 3 && outcome.is_err()).into()
     }
     type ByBoth = fn(&u8, &Result<u16, String>) -> Decision;
-    let seeing: Policy<On<String>, ByClone, ByRequest<ByBoth>> =
-        Retry::on::<String>().tower().when_request(by_request as ByBoth);
+    let seeing: Policy<On<String>, ByClone, ByRequest<ByBoth>> = Retry::on::<String>()
+        .tower()
+        .when_request(by_request as ByBoth);
     policy(&seeing);
 }
 

@@ -4,7 +4,6 @@
     reason = "a predicate is given a reference"
 )]
 
-
 use crate::support;
 use crate::support::{ms, panic_message, secs};
 use stamina::testing::{Testing, VirtualClock};

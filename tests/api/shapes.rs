@@ -2,7 +2,6 @@
 #![allow(dead_code, reason = "much of it is only compiled")]
 #![allow(clippy::type_complexity, reason = "a type is spelt out once")]
 
-
 use crate::support::{clock, ms, secs};
 use stamina::instrument::{self, GaveUp, Hook, HookScope, Recovered, RetryDetails};
 use stamina::testing::{self, Scope, Testing, VirtualClock};
@@ -398,7 +397,9 @@ fn the_shapes_run_too() {
     let _: fn() = assert_types;
     let _: fn() = hooks;
     let _ = details;
-    let _: Option<WrapFuture<(), fn(u8) -> Ready<Result<(), ()>>, u8, Ready<Result<(), ()>>>> = None;
-    let _: Option<ReportFuture<'_, (), fn() -> Ready<Result<(), ()>>, Ready<Result<(), ()>>>> = None;
+    let _: Option<WrapFuture<(), fn(u8) -> Ready<Result<(), ()>>, u8, Ready<Result<(), ()>>>> =
+        None;
+    let _: Option<ReportFuture<'_, (), fn() -> Ready<Result<(), ()>>, Ready<Result<(), ()>>>> =
+        None;
     let _ = testing::is_testing();
 }

@@ -6,7 +6,6 @@
     reason = "what is counted in whole fractions of a token is exact"
 )]
 
-
 use std::future::ready;
 use std::pin::pin;
 use std::sync::Arc;
@@ -148,7 +147,10 @@ fn a_call_that_gave_up_has_not_succeeded() {
     assert_eq!(attempts.again("down"), Err("down"));
     assert_eq!(attempts.succeed("a fallback"), "a fallback");
     stage.holds(2.0);
-    assert_eq!(recorder.short(), ["retry 1", "gave up 2 attempts_exhausted"]);
+    assert_eq!(
+        recorder.short(),
+        ["retry 1", "gave up 2 attempts_exhausted"]
+    );
 
     // A permanent error is an answer, which the caller may well take for a success.
     let mut attempts = policy.start();

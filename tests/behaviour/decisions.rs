@@ -5,7 +5,6 @@
     reason = "a predicate is given a reference"
 )]
 
-
 use crate::support;
 use crate::support::{Recorder, clock, ms, secs};
 use stamina::testing::{self, Testing};

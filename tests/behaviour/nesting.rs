@@ -1,6 +1,5 @@
 //! Retries inside retries: how deep a call is, on whatever thread or executor it runs, and `outermost_only`.
 
-
 use std::future::{Future, ready};
 use std::pin::pin;
 use std::sync::Arc;
@@ -8,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::support::{ManualClock, Event, Recorder, clock, lock, panic_message, poll, secs};
+use crate::support::{Event, ManualClock, Recorder, clock, lock, panic_message, poll, secs};
 use stamina::instrument::{self, GaveUp, Hook, RetryDetails};
 use stamina::{Retry, StopReason, Timer};
 

@@ -1,6 +1,5 @@
 //! Errors of odd types through every driver: nothing is asked of an error but `Debug`.
 
-
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::fmt::{self, Debug};
@@ -11,8 +10,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures::executor::block_on;
 use crate::support::{clock, secs};
+use futures::executor::block_on;
 use stamina::{Budget, Clock, Retry, StopReason, Timer};
 
 /// A driver that runs an operation, under a policy for its errors, until that is enough.

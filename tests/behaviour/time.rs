@@ -1,8 +1,7 @@
 //! `Timer`, `Clock`, `Sleep`, `VirtualClock`: where time comes from, and who looks at it.
 
-
-use futures::executor::block_on;
 use crate::support::{ManualClock, clock, ms, poll, secs};
+use futures::executor::block_on;
 use stamina::testing::{self, Testing, VirtualClock};
 use stamina::{Budget, Clock, Retry, Sleep, Timer};
 use std::pin::pin;

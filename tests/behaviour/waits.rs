@@ -2,7 +2,6 @@
 #![allow(clippy::unchecked_time_subtraction, reason = "a test may panic")]
 #![allow(clippy::cast_precision_loss, reason = "counts of a test are small")]
 
-
 use crate::support::{clock, ms, secs};
 use stamina::{Decision, Retry, Timer};
 use std::collections::HashMap;

@@ -1,6 +1,5 @@
 //! `start`, `resume`, `Attempts`: loops that callers write themselves.
 
-
 use crate::support::{ManualClock, Recorder, at_once, clock, ms, poll, secs};
 use stamina::testing::{self, Testing};
 use stamina::{Decision, Retry, StopReason, Timer};

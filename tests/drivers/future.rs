@@ -1,9 +1,10 @@
 //! `call_async`, `call_async_with`, `attempt_timeout`: the driver for futures.
 #![allow(clippy::unchecked_time_subtraction, reason = "a test may panic")]
 
-
+use crate::support::{
+    Event, ManualClock, Recorder, after, at_once, clock, ms, panic_message, poll, secs,
+};
 use futures::executor::block_on;
-use crate::support::{ManualClock, Event, Recorder, after, at_once, clock, ms, panic_message, poll, secs};
 use stamina::testing::{self, Testing, VirtualClock};
 use stamina::{Retry, StopReason, Timer};
 use std::cell::Cell;
@@ -484,7 +485,10 @@ fn a_cut_attempt_is_judged_like_any_other() {
     assert!(recorder.take().is_empty());
     // Twice: the call's own takes the place of the policy's, shorter or not.
     for limit in [secs(1), secs(3)] {
-        let both = policy.clone().attempts(1).attempt_timeout(secs(2), || "policy");
+        let both = policy
+            .clone()
+            .attempts(1)
+            .attempt_timeout(secs(2), || "policy");
         let call = both.call_async(hangs).attempt_timeout(limit, || "call");
         assert_eq!(block_on(call), Err("call"));
     }

@@ -1,8 +1,7 @@
 //! `call_outcome`, `call_outcome_async`: the predicate sees the whole outcome.
 
-
-use futures::executor::block_on;
 use crate::support::{Event, Recorder, clock, ms};
+use futures::executor::block_on;
 use stamina::testing::{self};
 use stamina::{Decision, Retry, Timer};
 use std::time::Duration;

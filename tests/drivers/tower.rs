@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(clippy::float_cmp, reason = "these balances are exact")]
 
-
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::{Future, Ready, ready};
@@ -13,9 +12,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use futures::executor::block_on;
 use crate::support;
 use crate::support::clock;
+use futures::executor::block_on;
 use stamina::instrument::{self, GaveUp, Hook, Recovered, RetryDetails};
 use stamina::testing::{self, Testing, VirtualClock};
 use stamina::tower::{ByClone, CloneRequest, On, Policy};

@@ -55,9 +55,24 @@ pub(crate) enum Driver {
 pub(crate) const DRIVERS: [Driver; 18] = {
     use Driver::*;
     [
-        Call, Report, CodeBlock, Wrap, Outcome, Settle, Async, ReportAsync, With, WithBoxed,
-        CodeBlockAsync, CodeBlockCut, WrapAsync, OutcomeAsync, OutcomeWith, OutcomeWithBoxed,
-        SettleAsync, Limited,
+        Call,
+        Report,
+        CodeBlock,
+        Wrap,
+        Outcome,
+        Settle,
+        Async,
+        ReportAsync,
+        With,
+        WithBoxed,
+        CodeBlockAsync,
+        CodeBlockCut,
+        WrapAsync,
+        OutcomeAsync,
+        OutcomeWith,
+        OutcomeWithBoxed,
+        SettleAsync,
+        Limited,
     ]
 };
 
@@ -74,7 +89,10 @@ impl Driver {
 
     pub(crate) fn is_code_block(self) -> bool {
         use Driver::*;
-        matches!(self, CodeBlock | Settle | CodeBlockAsync | CodeBlockCut | SettleAsync)
+        matches!(
+            self,
+            CodeBlock | Settle | CodeBlockAsync | CodeBlockCut | SettleAsync
+        )
     }
 
     /// Its operation counts as inside of the call.
@@ -285,16 +303,27 @@ fn again(trace: &Trace, attempts: &mut Attempts<'_, u32>, error: u32, step: Step
     }
     trace.add(Seen::Ahead(attempts.next_wait()));
     let result = match step.how {
-        How::Again => attempts.again(error).map_err(|back| assert_eq!(back, error)),
-        How::Decide => attempts.decide(&error).map(|wait| {
-            trace.state(attempts);
-            trace.stage.pass(wait);
-        }).map_err(|_| ()),
-        How::Skip => attempts.pause(&error).map(|pause| {
-            trace.stage.pass(pause.wait());
-            pause.skip();
-        }).map_err(|_| ()),
-        How::Block => attempts.pause(&error).map(|pause| pause.block()).map_err(|_| ()),
+        How::Again => attempts
+            .again(error)
+            .map_err(|back| assert_eq!(back, error)),
+        How::Decide => attempts
+            .decide(&error)
+            .map(|wait| {
+                trace.state(attempts);
+                trace.stage.pass(wait);
+            })
+            .map_err(|_| ()),
+        How::Skip => attempts
+            .pause(&error)
+            .map(|pause| {
+                trace.stage.pass(pause.wait());
+                pause.skip();
+            })
+            .map_err(|_| ()),
+        How::Block => attempts
+            .pause(&error)
+            .map(|pause| pause.block())
+            .map_err(|_| ()),
     };
     if step.how != How::Decide || result.is_err() {
         trace.state(attempts);
@@ -362,7 +391,10 @@ async fn again_async(
         How::Again => {
             // A reset is not undone by a drop.
             number.set(u32::MAX);
-            attempts.again_async(error).await.map_err(|back| assert_eq!(back, error))
+            attempts
+                .again_async(error)
+                .await
+                .map_err(|back| assert_eq!(back, error))
         }
         How::Decide => match attempts.decide(&error) {
             Ok(wait) => {
@@ -469,7 +501,9 @@ pub(crate) fn drive(
         }
         Driver::Outcome => {
             start();
-            Some(just(at(depth, || outcomes.call_outcome(|| trace.attempt()))))
+            Some(just(at(depth, || {
+                outcomes.call_outcome(|| trace.attempt())
+            })))
         }
         Driver::CodeBlock => {
             start();
@@ -536,7 +570,9 @@ pub(crate) fn drive(
         #[cfg(feature = "tower")]
         _ => {
             start();
-            let request = at(depth, || towered::request(driver, trace, &policy, &outcomes));
+            let request = at(depth, || {
+                towered::request(driver, trace, &policy, &outcomes)
+            });
             drop((policy, outcomes));
             leave();
             run(trace, polling, request).map(just)
@@ -569,9 +605,9 @@ fn lent<'a>(
                 Box::pin(trace.attempt_async())
             })
         })),
-        Driver::OutcomeWith => {
-            Box::pin(at(depth, || outcomes.call_outcome_async_with(count, attempt)))
-        }
+        Driver::OutcomeWith => Box::pin(at(depth, || {
+            outcomes.call_outcome_async_with(count, attempt)
+        })),
         _ => Box::pin(at(depth, || {
             outcomes.call_outcome_async_with_boxed(count, |count| {
                 *count += 1;
