@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 use super::cutoff::set_cutoff;
 use super::operation::Operation;
 use super::report::Report;
-use crate::engine::{CallState, Classify, Level, Pending, Step, judge};
+use crate::engine::{CallState, Classify, IntoOutcome, Level, Pending, Step, judge};
 use crate::policy::{NO_ATTEMPT_TIMEOUT_ERROR, Retry, StopReason};
 use crate::time::{Sleep, TokioSleep};
 
@@ -276,7 +276,7 @@ where
     fn cut(policy: &Retry<C::On>, operation: &mut O) -> Fut::Output {
         let own = operation.attempt_timeout_error();
         let error = own.or_else(|| policy.attempt_timeout_fn().map(|error| error()));
-        C::cut(error.expect(NO_ATTEMPT_TIMEOUT_ERROR))
+        error.expect(NO_ATTEMPT_TIMEOUT_ERROR).into_outcome()
     }
 
     /// What the call took. It must have ended with `result`.
