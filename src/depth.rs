@@ -34,6 +34,29 @@ impl Drop for Level {
     }
 }
 
+/// While it lives, this thread is outside of all calls. For a simulation.
+#[cfg(feature = "fleet")]
+#[must_use = "dropping it returns to the former depth"]
+pub(crate) struct Outside {
+    former: u32,
+}
+
+#[cfg(feature = "fleet")]
+impl Outside {
+    pub(crate) fn enter() -> Self {
+        Self {
+            former: DEPTH.replace(0),
+        }
+    }
+}
+
+#[cfg(feature = "fleet")]
+impl Drop for Outside {
+    fn drop(&mut self) {
+        DEPTH.set(self.former);
+    }
+}
+
 /// Runs an operation one level deeper.
 #[inline]
 pub(crate) fn deeper<T>(operation: impl FnOnce() -> T) -> T {

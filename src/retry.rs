@@ -181,14 +181,6 @@ impl Plan {
         self.on_retry.as_deref()
     }
 
-    /// For a simulation: another budget from here on.
-    #[cfg(feature = "fleet")]
-    pub(crate) fn rebudget(&mut self, budget: &Arc<Budget>) {
-        self.budget = None;
-        self.shared_budget = Some(Arc::clone(budget));
-        self.settle();
-    }
-
     /// For a simulation: without the policy's own hook.
     #[cfg(feature = "fleet")]
     pub(crate) fn mute(&mut self) {
