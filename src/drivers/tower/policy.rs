@@ -200,14 +200,22 @@ impl<K: Kind, C, W> Policy<K, C, W> {
             *began = config.reads_clock().then(|| config.timer.now());
         }
         if config.settings.attempt_timeout.is_some() {
-            assert!(self.cuts_attempts, "{CAN_NOT_CUT}");
-            REMAINING.set(if *number > 1 {
-                state.remaining(config, state.now(config))
-            } else {
-                CallState::new().remaining(config, None)
-            });
+            self.pass_on_remaining();
         }
         self.cloner.clone_request(request)
+    }
+
+    /// Passes on the time that is left to the layer that cuts attempts.
+    #[cold]
+    fn pass_on_remaining(&self) {
+        assert!(self.cuts_attempts, "{CAN_NOT_CUT}");
+        let config = &self.retry.config;
+        let Request { state, number, .. } = &self.request;
+        REMAINING.set(if *number > 1 {
+            state.remaining(config, state.now(config))
+        } else {
+            CallState::new().remaining(config, None)
+        });
     }
 }
 
