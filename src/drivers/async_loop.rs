@@ -296,6 +296,7 @@ where
             this.phase.set(Phase::Waiting { wait, number });
             return Poll::Pending;
         }
+        drop(sleep);
         pending.begin(config, this.state, &mut number);
         self.poll_attempt(cx, Some(number))
     }

@@ -199,22 +199,28 @@ impl<K: Kind, C, W> Policy<K, C, W> {
             // This is the layer's policy: a new request begins, and its copy of the policy is made next.
             *began = config.reads_clock().then(|| config.timer.now());
         }
-        if config.settings.attempt_timeout.is_some() {
-            self.pass_on_remaining();
+        if self.cuts_attempts {
+            self.pass_on();
+        } else {
+            let can_cut = config.settings.attempt_timeout.is_none();
+            assert!(can_cut, "{CAN_NOT_CUT}");
         }
         self.cloner.clone_request(request)
     }
 
-    /// Passes on the time that is left to the layer that cuts attempts.
+    /// Passes on what the layer that cuts attempts needs to know.
     #[cold]
-    fn pass_on_remaining(&self) {
-        assert!(self.cuts_attempts, "{CAN_NOT_CUT}");
-        let config = &self.retry.config;
-        let Request { state, number, .. } = &self.request;
-        REMAINING.set(if *number > 1 {
-            state.remaining(config, state.now(config))
+    fn pass_on(&self) {
+        let new = CallState::new();
+        let state = if self.request.number > 1 {
+            &self.request.state
         } else {
-            CallState::new().remaining(config, None)
+            &new
+        };
+        let config = &self.retry.config;
+        SENDING.set(Sending {
+            depth: state.depth(),
+            remaining: state.remaining(config, state.now(config)),
         });
     }
 }
@@ -223,9 +229,17 @@ const CAN_NOT_CUT: &str = "stamina: this policy has an `attempt_timeout`, which 
      add the policy with `.layer(policy.tower())` instead of `.retry(policy.tower())`";
 
 thread_local! {
-    /// The time that is left for the request that is sent next on this thread: tower asks for a copy of the request and
-    /// then calls the service, at once.
-    pub(super) static REMAINING: Cell<Option<Duration>> = const { Cell::new(None) };
+    /// About the request that is sent next on this thread: tower asks for a copy of the request and then calls the
+    /// service, at once.
+    pub(super) static SENDING: Cell<Sending> = Cell::default();
+}
+
+/// What the layer that cuts attempts needs to know about a request.
+#[derive(Default)]
+pub(super) struct Sending {
+    pub(super) depth: u32,
+    /// The time that is left before its deadline.
+    pub(super) remaining: Option<Duration>,
 }
 
 impl<K: Kind, C: Clone, W: Clone> Clone for Policy<K, C, W> {
