@@ -286,17 +286,18 @@ where
                 return self.poll_phase(cx);
             }
         }
-        // Polled before it is stored: most of the phase is not needed if the sleep is ready at once.
-        let mut sleep = config.timer.sleep(pending.wait());
-        if Pin::new(&mut sleep).poll(cx).is_pending() {
-            let wait = Wait {
-                sleep,
-                pending: Some(pending),
-            };
-            this.phase.set(Phase::Waiting { wait, number });
-            return Poll::Pending;
+        // Polled before it is stored: a sleep that is ready at once does not need the phase.
+        {
+            let mut sleep = config.timer.sleep(pending.wait());
+            if Pin::new(&mut sleep).poll(cx).is_pending() {
+                let wait = Wait {
+                    sleep,
+                    pending: Some(pending),
+                };
+                this.phase.set(Phase::Waiting { wait, number });
+                return Poll::Pending;
+            }
         }
-        drop(sleep);
         pending.begin(config, this.state, &mut number);
         self.poll_attempt(cx, Some(number))
     }
