@@ -3,6 +3,7 @@
 //! Drivers run attempts and sleep; what follows an attempt is decided in [`engine`](crate::engine).
 
 mod async_loop;
+mod async_phase;
 mod attempts;
 mod blocking;
 mod cutoff;
