@@ -3,12 +3,12 @@
 //! Drivers run attempts and sleep; what follows an attempt is decided in [`engine`](crate::engine).
 
 mod async_loop;
+mod async_phase;
 mod attempts;
 mod blocking;
 mod cutoff;
 mod future;
 mod lent;
-mod operation;
 mod pause;
 mod report;
 #[cfg(feature = "tower")]
