@@ -243,6 +243,7 @@ impl<'a, E: Debug, F, Fut> RetryFuture<'a, E, F, Fut> {
     }
 }
 
+/// # Run it: async
 impl<E: Debug> Retry<E> {
     /// Runs an async `operation` until it succeeds or the policy ends the call.
     ///
@@ -345,6 +346,7 @@ impl<E: Debug> Retry<E> {
     }
 }
 
+/// # Run it: async, with whole outcomes
 impl<T: Debug, E: Debug> Retry<Result<T, E>> {
     /// [`call_outcome`](Self::call_outcome) for async operations.
     ///

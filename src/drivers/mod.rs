@@ -2,12 +2,14 @@
 //!
 //! Drivers run attempts and sleep; what follows an attempt is decided in [`engine`](crate::engine).
 
-mod async_loop;
-mod attempts;
+// First what most programs use: rustdoc shows the methods of `Retry` in this order.
 mod blocking;
-mod cutoff;
 mod future;
 mod lent;
+
+mod async_loop;
+mod attempts;
+mod cutoff;
 mod pause;
 mod report;
 #[cfg(feature = "tower")]
