@@ -254,13 +254,21 @@ impl<E: Debug> Attempts<'_, E> {
         if self.stop_reason.is_some() {
             return None;
         }
-        let number = if self.succeeded { 1 } else { self.number };
         let (config, mode) = (&self.policy.config, self.state.mode());
+        let starts_anew = self.succeeded || config.is_healthy(self.state.attempt_took(config));
+        let number = if starts_anew { 1 } else { self.number };
+        if self.state.is_nested(config) {
+            return None;
+        }
         if attempt_limit(config, mode).is_some_and(|limit| number >= limit) {
             return None;
         }
         let wait = wait_range(config, mode, number, Decision::Retry);
-        let wait = match self.remaining() {
+        let left = self.remaining().map(|left| match config.settings.timeout {
+            Some(timeout) if starts_anew => timeout,
+            _ => left,
+        });
+        let wait = match left {
             Some(left) => wait.within(left)?,
             None => wait,
         };
@@ -289,9 +297,7 @@ impl<E: Debug> Attempts<'_, E> {
     /// ```
     pub fn decide(&mut self, error: &E) -> Result<Duration, StopReason> {
         let pause = self.pause(error)?;
-        let wait = pause.wait();
-        pause.skip();
-        Ok(wait)
+        Ok(pause.hand_over())
     }
 
     /// Decides about a failure, and leaves the waiting to the [`Pause`]: to warn in your own way, to answer messages
@@ -556,16 +562,17 @@ impl<T: Debug, E: Debug> Attempts<'_, Result<T, E>> {
     }
 
     fn step_outcome(&mut self, outcome: &Result<T, E>) -> Step {
-        // A call that has stopped ends well with a fine outcome all the same.
-        let is_fine = |policy: &Retry<_>| {
-            let retried = policy.has_predicate() && policy.decide(outcome) != Decision::Stop;
-            outcome.is_ok() && !retried
+        let Some(reason) = self.stop_reason else {
+            return self.step(|call, policy| call.judge::<_, ByOutcome>(policy, outcome));
         };
-        if self.stop_reason.is_some() && is_fine(&self.policy) {
+        // A call that has stopped ends well with a fine outcome all the same.
+        let asks = !matches!(reason, StopReason::Inactive | StopReason::Nested)
+            && self.policy.has_predicate();
+        if outcome.is_ok() && !(asks && self.policy.decide(outcome) != Decision::Stop) {
             self.succeed(());
             return Step::Success;
         }
-        self.step(|call, policy| call.judge::<_, ByOutcome>(policy, outcome))
+        Step::Stopped(reason)
     }
 
     /// [`attempt`](Self::attempt) for whole outcomes.

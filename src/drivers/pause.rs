@@ -100,6 +100,14 @@ impl Pause<'_> {
     pub fn skip(self) {
         self.pending.begin(self.config, self.state, self.number);
     }
+
+    /// Leaves the wait to the caller: the next attempt begins after it.
+    pub(super) fn hand_over(self) -> Duration {
+        let wait = self.wait();
+        self.pending.begin(self.config, self.state, self.number);
+        self.state.attempt_begins_after(wait);
+        wait
+    }
 }
 
 impl<'a> IntoFuture for Pause<'a> {

@@ -194,6 +194,14 @@ impl CallState {
         }
     }
 
+    /// Notes that the caller waits itself before the attempt under way.
+    pub(crate) fn attempt_begins_after(&mut self, wait: Duration) {
+        if let CallClock::Extended(extension) = &mut self.clock {
+            let begins = |now: Instant| now.checked_add(wait).unwrap_or(now);
+            extension.attempt_started = extension.attempt_started.map(begins);
+        }
+    }
+
     /// Takes over a call that began elsewhere.
     pub(crate) fn resume(&mut self, elapsed: Duration) {
         if !elapsed.is_zero() {
@@ -246,10 +254,10 @@ impl CallState {
         (self.mode() == Mode::Normal).then(|| timeout.saturating_sub(self.elapsed(now)))
     }
 
-    /// When the attempt under way started, if this call measures that.
-    #[inline]
-    pub(crate) fn attempt_started(&self) -> Option<Instant> {
-        self.extended()?.attempt_started
+    /// How long the attempt under way has taken, if this call measures that.
+    pub(crate) fn attempt_took(&self, config: &Config) -> Option<Duration> {
+        let started = self.extended()?.attempt_started?;
+        Some(config.timer.now().saturating_duration_since(started))
     }
 
     /// Whether it has more to remember than most.

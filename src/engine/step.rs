@@ -5,7 +5,6 @@
 mod tests;
 
 use std::fmt;
-use std::time::Duration;
 
 use super::classify::Classify;
 use super::events::{self, Callable};
@@ -85,7 +84,18 @@ impl Call<'_> {
     }
 
     /// What follows a success: the budget is credited, and a call that had retried has recovered.
+    #[inline]
     pub(crate) fn succeed(&mut self) -> Step {
+        // Inlined for the gate of tower's success: a first try without a budget has nothing to do.
+        if *self.attempt > 1 || self.config.budget.is_some() {
+            self.finish_success();
+        }
+        Step::Success
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn finish_success(&mut self) {
         if *self.attempt == 1 {
             self.state.credit_first_try(self.config);
         } else if self.state.mode() != Mode::Inactive && !self.state.is_nested(self.config) {
@@ -93,7 +103,6 @@ impl Call<'_> {
             self.credit(now);
             events::recovered(self, now);
         }
-        Step::Success
     }
 
     /// What follows a failure: every rule there is, in order.
@@ -109,15 +118,17 @@ impl Call<'_> {
             return self.stop(failure, StopReason::Nested);
         }
 
-        // A healthy attempt starts the call anew, with this failure as its first.
-        let took = self.attempt_took();
-        let is_healthy = |healthy| took.is_some_and(|took| took >= healthy);
-        if self.config.reset_after.is_some_and(is_healthy) {
-            self.start_anew();
+        // 3. The decision. The predicate sees every failure once, the last one too.
+        let took = self.state.attempt_took(self.config);
+        let decision = failure.decide();
+        if decision == Decision::Stop && failure.is_ok() {
+            return self.succeed();
         }
 
-        // 3. The decision. The predicate sees every failure once, the last one too.
-        let decision = failure.decide();
+        // A healthy attempt starts the call anew, with this failure as its first.
+        if self.config.is_healthy(took) {
+            self.start_anew();
+        }
         if decision == Decision::Stop {
             return self.stop(failure, StopReason::NotRetryable);
         }
@@ -180,13 +191,6 @@ impl Call<'_> {
     #[inline]
     pub(super) fn now(&self) -> Option<Instant> {
         self.state.now(self.config)
-    }
-
-    /// How long the attempt took, if the policy asks for that.
-    #[inline]
-    fn attempt_took(&self) -> Option<Duration> {
-        let started = self.state.attempt_started()?;
-        Some(self.config.timer.now().saturating_duration_since(started))
     }
 
     fn start_anew(&mut self) {

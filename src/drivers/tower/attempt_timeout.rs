@@ -9,10 +9,10 @@ use std::task::{Context, Poll, ready};
 use ::tower::{Layer, Service};
 use pin_project_lite::pin_project;
 
-use super::policy::REMAINING;
+use super::policy::{SENDING, Sending};
 use super::{Kind, Policy};
 use crate::drivers::cutoff::Attempt;
-use crate::engine::depth;
+use crate::engine::Level;
 use crate::policy::{NO_ATTEMPT_TIMEOUT_ERROR, Retry};
 
 impl<S, K: Kind, C, W> Layer<S> for Policy<K, C, W>
@@ -89,14 +89,13 @@ where
     }
 
     fn call(&mut self, request: Req) -> Self::Future {
-        let remaining = REMAINING.take();
+        let Sending { depth, remaining } = SENDING.take();
+        let future = {
+            let _level = Level::inside_of(depth);
+            self.service.call(request)
+        };
         AttemptFuture {
-            attempt: Attempt::new(
-                &self.retry.config,
-                depth(),
-                remaining,
-                self.service.call(request),
-            ),
+            attempt: Attempt::new(&self.retry.config, depth, remaining, future),
             error: self.retry.attempt_timeout_fn(),
         }
     }

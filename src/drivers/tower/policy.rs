@@ -67,6 +67,8 @@ pub(super) struct Request {
 }
 
 impl Request {
+    // Inlined for the gate of tower's success: each request makes one.
+    #[inline]
     fn new() -> Self {
         Self {
             state: CallState::new(),
@@ -197,13 +199,16 @@ impl<K: Kind, C, W> Policy<K, C, W> {
             // This is the layer's policy: a new request begins, and its copy of the policy is made next.
             *began = config.reads_clock().then(|| config.timer.now());
         }
-        if config.settings.attempt_timeout.is_some() {
-            assert!(self.cuts_attempts, "{CAN_NOT_CUT}");
-            REMAINING.set(if *number > 1 {
-                state.remaining(config, state.now(config))
-            } else {
-                CallState::new().remaining(config, None)
+        if self.cuts_attempts {
+            let new = CallState::new();
+            let state = if *number > 1 { &*state } else { &new };
+            SENDING.set(Sending {
+                depth: state.depth(),
+                remaining: state.remaining(config, state.now(config)),
             });
+        } else {
+            let can_cut = config.settings.attempt_timeout.is_none();
+            assert!(can_cut, "{CAN_NOT_CUT}");
         }
         self.cloner.clone_request(request)
     }
@@ -213,9 +218,17 @@ const CAN_NOT_CUT: &str = "stamina: this policy has an `attempt_timeout`, which 
      add the policy with `.layer(policy.tower())` instead of `.retry(policy.tower())`";
 
 thread_local! {
-    /// The time that is left for the request that is sent next on this thread: tower asks for a copy of the request and
-    /// then calls the service, at once.
-    pub(super) static REMAINING: Cell<Option<Duration>> = const { Cell::new(None) };
+    /// About the request that is sent next on this thread: tower asks for a copy of the request and then calls the
+    /// service, at once.
+    pub(super) static SENDING: Cell<Sending> = Cell::default();
+}
+
+/// What the layer that cuts attempts needs to know about a request.
+#[derive(Default)]
+pub(super) struct Sending {
+    pub(super) depth: u32,
+    /// The time that is left before its deadline.
+    pub(super) remaining: Option<Duration>,
 }
 
 impl<K: Kind, C: Clone, W: Clone> Clone for Policy<K, C, W> {

@@ -4,6 +4,7 @@ mod dogstatsd;
 mod grpc;
 mod http;
 mod jobs;
+mod kills;
 mod postgres;
 mod prometheus;
 mod redis;

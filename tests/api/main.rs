@@ -1,0 +1,11 @@
+//! What callers write: signatures, settings, predicates, the shapes of calls.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod contract;
+mod http;
+mod policy;
+mod serde;
+mod shapes;
+mod when;
