@@ -10,6 +10,7 @@ mod lent;
 mod async_loop;
 mod attempts;
 mod cutoff;
+mod operation;
 mod pause;
 mod report;
 #[cfg(feature = "tower")]

@@ -86,7 +86,16 @@ fn play_on(way: Way, by_tower: bool, bytes: &[u8], stage: &'static Stage) {
             call.own = call.policy.quiet;
         }
         let leaves = bytes.flag();
-        one(way, call, driver, polling, leaves, stage, &budget, &mut bucket);
+        one(
+            way,
+            call,
+            driver,
+            polling,
+            leaves,
+            stage,
+            &budget,
+            &mut bucket,
+        );
         bucket.holds(stage.nanos().into(), budget.balance(stage.now()));
         assert_eq!(stage.naps(), usize::from(held.is_some()), "left behind");
     }
@@ -156,7 +165,11 @@ fn call(bytes: &mut Bytes<'_>, driver: Driver, mut policy: Policy, polling: Poll
         policy,
         mode: bytes.mode(),
         depth,
-        operation_depth: if driver.nests() { depth + 1 } else { polling.depth },
+        operation_depth: if driver.nests() {
+            depth + 1
+        } else {
+            polling.depth
+        },
         made: if resumed {
             [1, 3, u32::MAX - 1, u32::MAX][usize::from(bytes.below(4))]
         } else {
@@ -167,18 +180,21 @@ fn call(bytes: &mut Bytes<'_>, driver: Driver, mut policy: Policy, polling: Poll
         } else {
             Duration::ZERO
         },
-        cut: if driver == Driver::Limited {
+        cut: if driver.is_limited() {
             Some(Cut {
                 after: bytes.some_duration(),
                 error: OWN_CUT,
                 answer: bytes.answer(),
             })
         } else {
-            policy.attempt_timeout.filter(|_| driver.cuts()).map(|after| Cut {
-                after,
-                error: CUT,
-                answer: policy.cut_answer,
-            })
+            policy
+                .attempt_timeout
+                .filter(|_| driver.cuts())
+                .map(|after| Cut {
+                    after,
+                    error: CUT,
+                    answer: policy.cut_answer,
+                })
         },
         by_outcome: driver.is_by_outcome(),
         by_request: driver.is_by_request(),
