@@ -20,33 +20,14 @@
 // Only for documentation, which includes doctests: so the code of each page is compiled and run.
 #![cfg(any(doc, doctest))]
 
-/// A page. Pages link each other by reference (`[safety]`), and define these references for readers of the files. The
-/// first definition of a reference counts, so here they lead to the modules. (Not in doctests, whose line numbers are then
-/// those of the file.)
+/// A page, and below it the pages of its folder. `if`: the feature that its code needs.
 macro_rules! page {
-    ($name:ident, $file:literal) => {
-        page!($name, $file, not(doctest), doctest);
-    };
-    // `needs`: what the code of the page needs to be compiled.
-    ($name:ident, $file:literal, $($needs:meta),+) => {
-        #[cfg_attr(not(doctest), doc = "
-[changelog]: crate::docs::changelog
-[cookbook]: crate::docs::cookbook
-[design]: crate::docs::design
-[instrumentation]: crate::docs::instrumentation
-[job queue]: crate::docs::job_queue
-[migrating]: crate::docs::migrating
-[motivation]: crate::docs::motivation
-[operations]: crate::docs::operations
-[performance]: crate::docs::performance
-[reliability]: crate::docs::reliability
-[safety]: crate::docs::safety
-[testing]: crate::docs::testing
-[tutorial]: crate::docs::tutorial
-[WebAssembly]: crate::docs::wasm
-")]
-        #[cfg_attr(any($($needs),+), doc = include_str!($file))]
-        pub mod $name {}
+    ($name:ident, $file:literal $(, if $feature:literal)? $(, { $($below:item)* })?) => {
+        #[cfg_attr(all($(any(not(doctest), feature = $feature))?), doc = include_str!($file))]
+        #[cfg_attr(not(doctest), doc = include_str!("docs/links.html"))]
+        pub mod $name {
+            $($($below)*)?
+        }
     };
 }
 
@@ -60,13 +41,8 @@ page!(motivation, "../docs/motivation.md");
 page!(operations, "../docs/operations.md");
 page!(performance, "../docs/performance.md");
 page!(reliability, "../docs/reliability.md");
-page!(safety, "../docs/safety.md", not(doctest), feature = "fleet");
-page!(
-    testing,
-    "../docs/testing.md",
-    not(doctest),
-    feature = "tokio"
-);
+page!(safety, "../docs/safety.md", if "fleet");
+page!(testing, "../docs/testing.md", if "tokio");
 page!(tutorial, "../docs/tutorial.md");
 page!(wasm, "../docs/wasm.md");
 

@@ -607,6 +607,7 @@ impl<E> Debug for Attempts<'_, E> {
     }
 }
 
+/// # Run it: a loop of your own
 impl<E: Debug> Retry<E> {
     /// Starts a call whose loop is your own code. See [`Attempts`].
     ///

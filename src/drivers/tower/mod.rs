@@ -88,7 +88,7 @@ pub use super::cutoff::AttemptFuture;
 pub use crate::engine::IntoOutcome;
 use crate::policy::{Parts, Retry};
 
-/// # Tower
+/// # Run it: tower
 impl<E> Parts<E> {
     /// This policy for tower's `Retry` layer (feature `tower`). See [`tower`](crate::tower).
     ///
@@ -109,7 +109,7 @@ impl<E> Parts<E> {
     }
 }
 
-/// # Tower
+/// # Run it: tower
 impl Retry<BoxError> {
     /// This policy for tower's `Retry` layer (feature `tower`): one that can be awaited inside of a spawned task. See
     /// [`tower`](crate::tower).
@@ -129,7 +129,7 @@ impl Retry<BoxError> {
     }
 }
 
-/// # Tower
+/// # Run it: tower
 impl<Res> Retry<Result<Res, BoxError>> {
     /// This policy for tower's `Retry` layer (feature `tower`): one that can be awaited inside of a spawned task, if
     /// `Res` has no lifetime in it. See [`tower`](crate::tower).
