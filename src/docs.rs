@@ -2,8 +2,14 @@
 
 #![cfg(doctest)]
 
-#[doc = include_str!("../docs/cookbook.md")]
-mod cookbook {}
+#[cfg(feature = "tokio")]
+#[doc = include_str!("../docs/cookbook/clients.md")]
+mod cookbook_clients {}
+#[doc = include_str!("../docs/cookbook/closures.md")]
+mod cookbook_closures {}
+#[cfg(feature = "tokio")]
+#[doc = include_str!("../docs/cookbook/loops.md")]
+mod cookbook_loops {}
 #[doc = include_str!("../docs/design.md")]
 mod design {}
 #[doc = include_str!("../docs/instrumentation.md")]

@@ -10,8 +10,10 @@ fn root() -> &'static Path {
 
 /// All pages with their texts.
 fn pages() -> BTreeMap<PathBuf, String> {
-    let docs = fs::read_dir(root().join("docs")).unwrap();
-    docs.map(|entry| entry.unwrap().path())
+    let entries = |folder| fs::read_dir(root().join(folder)).unwrap();
+    entries("docs")
+        .chain(entries("docs/cookbook"))
+        .map(|entry| entry.unwrap().path())
         .chain([root().join("README.md")])
         .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
         .map(|path| (path.clone(), fs::read_to_string(path).unwrap()))
@@ -71,9 +73,9 @@ fn links_lead_somewhere() {
 fn each_page_is_doctested() {
     let included = fs::read_to_string(root().join("src/docs.rs")).unwrap();
     for (path, page) in pages() {
-        let name = path.file_name().unwrap().to_str().unwrap();
-        if page.contains("```rust") && path.starts_with(root().join("docs")) {
-            let include = format!("include_str!(\"../docs/{name}\")");
+        let name = path.strip_prefix(root()).unwrap().to_str().unwrap();
+        if page.contains("```rust") && name.starts_with("docs/") {
+            let include = format!("include_str!(\"../{name}\")");
             assert!(included.contains(&include), "{name} is not in src/docs.rs");
         }
         assert!(

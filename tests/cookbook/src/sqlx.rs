@@ -1,16 +1,14 @@
 //! Which errors of `sqlx` are transient, and retries round a whole transaction.
 
-use sqlx::{Database, Error, Pool, Transaction};
-use stamina::{Decision, Retry, when};
+use sqlx::{Database, Error, Pool};
+use stamina::{BoxFuture, Retry, when};
 
-static WRITE: Retry<Error> = Retry::on::<Error>()
-    .when_fn(|error| Decision::from(transient(error)))
-    .named("write");
+static WRITE: Retry<Error> = Retry::on::<Error>().when_fn(transient).named("write");
 
 /// `work` may run several times, each time in a new transaction.
 pub async fn in_transaction<DB: Database, T>(
     pool: &Pool<DB>,
-    mut work: impl AsyncFnMut(&mut Transaction<'static, DB>) -> Result<T, Error>,
+    mut work: impl for<'c> FnMut(&'c mut DB::Connection) -> BoxFuture<'c, Result<T, Error>>,
 ) -> Result<T, Error> {
     let mut attempts = WRITE.start();
     loop {
