@@ -3,6 +3,7 @@
 //! The pages quote the part of each file above its tests; tests here hold the two to each other.
 
 #![allow(
+    missing_debug_implementations,
     missing_docs,
     clippy::missing_errors_doc,
     clippy::must_use_candidate,
@@ -60,6 +61,11 @@ mod page {
         quotes!("cookbook/loops.md": "stream.rs", "shutdown.rs");
         quotes!("cookbook/clients.md": "async_trait.rs", "storage.rs", "wire.rs");
         quotes!("cookbook/crates.md": "reqwest.rs", "middleware.rs", "sqlx.rs", "redis.rs", "tonic.rs");
-        quotes!("instrumentation.md": "exporter.rs");
+    }
+
+    #[test]
+    fn the_page_on_instrumentation_quotes_the_exporter() {
+        let page = include_str!("../../../docs/instrumentation.md");
+        assert!(quoted(page).contains(&shown(include_str!("exporter.rs"))));
     }
 }

@@ -48,8 +48,9 @@ fn transient_state(code: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::transient;
+    use super::{in_transaction, transient};
     use sqlx::error::{DatabaseError, Error, ErrorKind};
+    use sqlx::{Database, Pool};
     use std::borrow::Cow;
     use std::error::Error as StdError;
     use std::fmt;
@@ -85,6 +86,22 @@ mod tests {
         fn kind(&self) -> ErrorKind {
             ErrorKind::Other
         }
+    }
+
+    /// Only compiled: inside of a spawned task, with what the work needs borrowed from that task. `tests/systems` runs it.
+    #[allow(dead_code, reason = "only compiled")]
+    fn it_can_be_spawned<DB: Database>(pool: Pool<DB>) {
+        tokio::spawn(async move {
+            let name = String::from("name");
+            let length = in_transaction(&pool, |db| {
+                let name = name.clone();
+                Box::pin(async move {
+                    let _: &mut DB::Connection = db;
+                    Ok(name.len())
+                })
+            });
+            length.await
+        });
     }
 
     #[test]
