@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 use crate::by_hand;
 
 const ATTEMPTS: u32 = 4;
-const TIMEOUT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(5);
 const OBJECT: &[u8] = b"0123456789";
 
 /// An object of ten bytes, in chunks of one. For each request: how many chunks come before it breaks; `None` refuses it.
@@ -107,7 +107,7 @@ async fn a_request_that_breaks_is_made_again_from_its_offset() {
 #[tokio::test(start_paused = true)]
 async fn the_limits_span_requests_and_progress_begins_them_anew() {
     // Three failures, then a byte, for each byte: more than the attempts and the time of one call allow.
-    let script: Vec<_> = [None, Some(0), None, Some(1)].repeat(10);
+    let script: Vec<_> = [Some(0), None, Some(1)].repeat(10);
     let started = Instant::now();
     for (object, _) in read(&script, io::ErrorKind::ConnectionReset).await {
         assert_eq!(object.unwrap(), OBJECT);
