@@ -79,7 +79,7 @@
 
 mod backoff;
 mod budget;
-mod docs;
+pub mod docs;
 mod drivers;
 mod engine;
 mod message;

@@ -31,12 +31,24 @@ fn rounds() -> u64 {
     std::env::var("STAMINA_MODEL_ROUNDS").map_or(20_000, |rounds| rounds.parse().expect("a number"))
 }
 
+/// To see one script that has failed: STAMINA_MODEL_SEED, with STAMINA_MODEL_SHOW set.
+#[test]
+fn one_seed() {
+    if let Ok(seed) = std::env::var("STAMINA_MODEL_SEED") {
+        play(&script(seed.parse().expect("a number")), &STAGES[3]);
+    }
+}
+
+fn script(seed: u64) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    (0..random.usize(..400)).map(|_| random.u8(..)).collect()
+}
+
 #[test]
 fn every_driver_does_what_the_model_says() {
     let _ = Spread::take();
     for seed in 0..rounds() {
-        let mut random = fastrand::Rng::with_seed(seed);
-        let bytes: Vec<u8> = (0..random.usize(..400)).map(|_| random.u8(..)).collect();
+        let bytes = script(seed);
         let played = std::panic::catch_unwind(|| play(&bytes, &STAGES[0]));
         assert!(played.is_ok(), "seed {seed}: {bytes:?}");
     }

@@ -22,8 +22,6 @@ const TICK_MASK: u64 = (1 << TICK_BITS) - 1;
 const FORGOTTEN: u64 = 1 << (TICK_BITS - 1);
 /// Ticks in a time constant. A tick changes a surplus by less than 0.05 %.
 const TICKS_PER_DECAY: u64 = 2048;
-/// The tick of the first time that a bucket sees, so that there is room for earlier times.
-const FIRST_TICK: u64 = 1 << 60;
 
 /// The most that a surplus holds: about 1.7 million tokens.
 const MOST_UNITS: i64 = (1 << (63 - TICK_BITS)) - 1;
@@ -35,12 +33,12 @@ pub(super) struct Bucket {
     word: AtomicU64,
     /// The latest tick so far. The word has only its lower bits; this tells how often they have wrapped around.
     latest: AtomicU64,
-    /// The time of `FIRST_TICK`.
+    /// The time of tick 0: the first at which it was used.
     epoch: OnceLock<Instant>,
     decay: Duration,
 }
 
-/// Units at a tick, of which only the lower bits count.
+/// Units at a tick, of which a word has the lower bits.
 #[derive(Clone, Copy)]
 struct Level {
     units: i64,
@@ -101,7 +99,7 @@ impl Bucket {
         loop {
             let level = self.level(word, tick, latest);
             let changed = Level {
-                units: change(level.units, tick)?.min(MOST_UNITS),
+                units: change(level.units, level.tick)?.min(MOST_UNITS),
                 tick: level.tick,
             };
             let (order, failed) = (Ordering::Relaxed, Ordering::Relaxed);
@@ -109,30 +107,32 @@ impl Bucket {
                 .word
                 .compare_exchange_weak(word, changed.pack(), order, failed)
             {
-                Ok(_) => break,
+                Ok(_) => {
+                    // Only now: had it come before the word, another thread would take an old surplus for a recent one.
+                    if changed.tick > latest {
+                        self.latest.fetch_max(changed.tick, Ordering::Release);
+                    }
+                    return Some(changed.tick);
+                }
                 Err(other) => word = other,
             }
         }
-        // Only now: had it come before the word, another thread would take an old surplus for a recent one.
-        if tick > latest {
-            self.latest.fetch_max(tick, Ordering::Release);
-        }
-        Some(tick)
     }
 
     /// What a word that was written at `latest` or before holds at `tick`.
     fn level(&self, word: u64, tick: u64, latest: u64) -> Level {
         let old = Level::unpack(word);
         let passed = tick.wrapping_sub(old.tick) & TICK_MASK;
-        let units = if old.units <= 0 || passed == 0 {
-            old.units
+        let ahead = old.tick.wrapping_sub(tick) & TICK_MASK;
+        let (units, tick) = if old.units <= 0 {
+            (old.units, tick)
         } else if tick.saturating_sub(latest) > FORGOTTEN {
-            0
+            (0, tick)
         } else if passed > FORGOTTEN {
             // Another thread has written a later tick meanwhile.
-            return old;
+            (old.units, tick.saturating_add(ahead))
         } else {
-            self.decayed(old.units, passed)
+            (self.decayed(old.units, passed), tick)
         };
         Level { units, tick }
     }
@@ -144,16 +144,18 @@ impl Bucket {
         reason = "units have 43 bits, and decay makes them fewer"
     )]
     fn decayed(&self, units: i64, ticks: u64) -> i64 {
+        if ticks == 0 {
+            return units;
+        }
         let time_constants = ticks as f64 * (self.tick_nanos() as f64 / nanos(self.decay) as f64);
         (units as f64 * (-time_constants).exp()) as i64
     }
 
+    /// A time before the epoch is the epoch, as a time before the last counts as no time passed.
     fn tick(&self, epoch: Instant, now: Instant) -> u64 {
-        let ticks = |time| nanos(time).checked_div(self.tick_nanos()).unwrap_or(0);
-        match now.checked_duration_since(epoch) {
-            Some(after) => FIRST_TICK.saturating_add(ticks(after)),
-            None => FIRST_TICK.saturating_sub(ticks(epoch.saturating_duration_since(now))),
-        }
+        let passed = nanos(now.saturating_duration_since(epoch));
+        // A tick is never zero.
+        passed.checked_div(self.tick_nanos()).unwrap_or(0)
     }
 
     fn tick_nanos(&self) -> u64 {

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Debug};
 use std::future::Future;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -9,10 +10,11 @@ use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
-use super::async_loop::{AsyncLoop, Operation};
+use super::async_loop::AsyncLoop;
+use super::operation::Operation;
 use super::report::Report;
-use crate::engine::{ByError, ByOutcome, Callable};
-use crate::policy::Retry;
+use crate::engine::{ByError, ByOutcome, Callable, Classify};
+use crate::policy::{Retry, refuse_zero_attempt_timeout};
 
 pin_project! {
     /// A retried operation: the future of [`Retry::call_async`].
@@ -86,15 +88,15 @@ impl<F: Fn(A) -> Fut, A: Clone, Fut, On> Operation<Fut, On> for Wrapped<F, A> {
 }
 
 /// An operation with a limit of its own for each attempt.
-struct Limited<F, G> {
-    operation: F,
+struct Limited<O, G> {
+    operation: O,
     limit: Duration,
     error: G,
 }
 
-impl<F: FnMut() -> Fut, G: FnMut() -> On, Fut, On> Operation<Fut, On> for Limited<F, G> {
+impl<O: Operation<Fut, On>, G: FnMut() -> On, Fut, On> Operation<Fut, On> for Limited<O, G> {
     fn start(&mut self) -> Fut {
-        (self.operation)()
+        self.operation.start()
     }
 
     fn attempt_timeout(&self) -> Option<Duration> {
@@ -106,15 +108,44 @@ impl<F: FnMut() -> Fut, G: FnMut() -> On, Fut, On> Operation<Fut, On> for Limite
     }
 
     fn callable() -> Callable {
-        Callable::of::<F>()
+        O::callable()
     }
 }
 
 pin_project! {
-    /// The future of [`RetryFuture::attempt_timeout`].
-    struct LimitedFuture<'a, E, F, G, Fut> {
+    /// The future of `attempt_timeout`.
+    struct LimitedFuture<P, O, G, Fut, C> {
         #[pin]
-        call: AsyncLoop<&'a Retry<E>, Limited<F, G>, Fut, ByError>,
+        call: AsyncLoop<P, Limited<O, G>, Fut, C>,
+    }
+}
+
+impl<P, O, G, Fut, C> LimitedFuture<P, O, G, Fut, C> {
+    #[track_caller]
+    fn new(call: AsyncLoop<P, O, Fut, C>, limit: Duration, error: G) -> Self {
+        refuse_zero_attempt_timeout(limit);
+        Self {
+            call: call.with_operation(|operation| Limited {
+                operation,
+                limit,
+                error,
+            }),
+        }
+    }
+}
+
+impl<P, O, G, Fut, C> Future for LimitedFuture<P, O, G, Fut, C>
+where
+    P: Deref<Target = Retry<C::On>>,
+    O: Operation<Fut, C::On>,
+    G: FnMut() -> C::On,
+    Fut: Future,
+    C: Classify<Fut::Output>,
+{
+    type Output = Fut::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
+        self.project().call.poll_call(cx, false)
     }
 }
 
@@ -177,20 +208,6 @@ where
     }
 }
 
-impl<E, F, G, Fut, T> Future for LimitedFuture<'_, E, F, G, Fut>
-where
-    E: Debug,
-    F: FnMut() -> Fut,
-    G: FnMut() -> E,
-    Fut: Future<Output = Result<T, E>>,
-{
-    type Output = Result<T, E>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().call.poll_call(cx, false)
-    }
-}
-
 impl<'a, E: Debug, F, Fut> RetryFuture<'a, E, F, Fut> {
     /// Cuts each attempt at `timeout` or at the policy's deadline, whichever is first: its future is dropped, and it
     /// counts as failed with `error()`. It takes the place of [`Retry::attempt_timeout`], for an error that needs a
@@ -232,14 +249,77 @@ impl<'a, E: Debug, F, Fut> RetryFuture<'a, E, F, Fut> {
         Fut: Future<Output = Result<T, E>>,
         G: FnMut() -> E,
     {
-        crate::policy::refuse_zero_attempt_timeout(timeout);
-        LimitedFuture {
-            call: self.call.with_operation(|operation| Limited {
-                operation,
-                limit: timeout,
-                error,
-            }),
-        }
+        LimitedFuture::new(self.call, timeout, error)
+    }
+}
+
+impl<'a, T: Debug, E: Debug, F, Fut> OutcomeFuture<'a, T, E, F, Fut> {
+    /// [`RetryFuture::attempt_timeout`] for whole outcomes.
+    ///
+    /// # Panics
+    ///
+    /// If `timeout` is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stamina::Retry;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let policy = Retry::on::<Result<u16, String>>();
+    /// let call = policy.call_outcome_async(|| async { Ok(200) });
+    /// let outcome = call.attempt_timeout(Duration::from_secs(3), || Err("too slow".into())).await;
+    /// assert_eq!(outcome, Ok(200));
+    /// # });
+    /// ```
+    #[track_caller]
+    pub fn attempt_timeout<G>(
+        self,
+        timeout: Duration,
+        error: G,
+    ) -> impl Future<Output = Result<T, E>> + use<'a, T, E, F, Fut, G>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        G: FnMut() -> Result<T, E>,
+    {
+        LimitedFuture::new(self.call, timeout, error)
+    }
+}
+
+impl<E: Debug, F, A, Fut> WrapFuture<E, F, A, Fut> {
+    /// [`RetryFuture::attempt_timeout`] for wrapped functions.
+    ///
+    /// # Panics
+    ///
+    /// If `timeout` is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stamina::Retry;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let double = Retry::on::<&str>().wrap_async(|number: u32| async move { Ok(number * 2) });
+    /// let result = double(4).attempt_timeout(Duration::from_secs(3), || "too slow").await;
+    /// assert_eq!(result, Ok(8));
+    /// # });
+    /// ```
+    #[track_caller]
+    pub fn attempt_timeout<T, G>(
+        self,
+        timeout: Duration,
+        error: G,
+    ) -> impl Future<Output = Result<T, E>> + use<T, E, F, A, Fut, G>
+    where
+        F: Fn(A) -> Fut,
+        A: Clone,
+        Fut: Future<Output = Result<T, E>>,
+        G: FnMut() -> E,
+    {
+        LimitedFuture::new(self.call, timeout, error)
     }
 }
 

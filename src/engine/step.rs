@@ -84,7 +84,18 @@ impl Call<'_> {
     }
 
     /// What follows a success: the budget is credited, and a call that had retried has recovered.
+    #[inline]
     pub(crate) fn succeed(&mut self) -> Step {
+        // Inlined for the gate of tower's success: a first try without a budget has nothing to do.
+        if *self.attempt > 1 || self.config.budget.is_some() {
+            self.finish_success();
+        }
+        Step::Success
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn finish_success(&mut self) {
         if *self.attempt == 1 {
             self.state.credit_first_try(self.config);
         } else if self.state.mode() != Mode::Inactive && !self.state.is_nested(self.config) {
@@ -92,7 +103,6 @@ impl Call<'_> {
             self.credit(now);
             events::recovered(self, now);
         }
-        Step::Success
     }
 
     /// What follows a failure: every rule there is, in order.
@@ -186,7 +196,9 @@ impl Call<'_> {
     fn start_anew(&mut self) {
         let now = self.now();
         self.credit(now);
-        self.state.restart(self.config, now);
+        self.state.restart(now);
+        // If this failure is asked about again, its attempt is not healthy again.
+        self.state.attempt_begins(self.config);
         *self.attempt = 1;
     }
 

@@ -2,7 +2,6 @@
 #![allow(dead_code, reason = "much of it is only compiled")]
 #![allow(clippy::type_complexity, reason = "a type is spelt out once")]
 
-
 use crate::support::{clock, ms, secs};
 use stamina::instrument::{self, GaveUp, Hook, HookScope, Recovered, RetryDetails};
 use stamina::testing::{self, Scope, Testing, VirtualClock};
@@ -321,7 +320,7 @@ fn futures_are_send_when_their_parts_are() {
     });
     // What is not `Send` can still be awaited.
     let local = Rc::new(1);
-    let future = STRINGS.call_async(|| std::future::ready(Ok(Rc::clone(&local))));
+    let future = STRINGS.call_async(|| ready(Ok(Rc::clone(&local))));
     assert_eq!(*futures::executor::block_on(future).unwrap(), 1);
     let service = Service {
         policy: Retry::on(),
@@ -339,7 +338,7 @@ fn every_public_future_can_be_printed() {
     fn print(future: impl Debug) -> String {
         format!("{future:?}")
     }
-    let operation = || std::future::ready(Ok::<u8, Boxed>(1));
+    let operation = || ready(Ok::<u8, Boxed>(1));
     assert!(print(POLICY.call_async(operation)).contains("RetryFuture"));
     assert!(print(POLICY.report_async(operation)).contains("new"));
     assert!(print(POLICY.wrap_async(move |()| operation())(())).contains("new"));
@@ -398,7 +397,9 @@ fn the_shapes_run_too() {
     let _: fn() = assert_types;
     let _: fn() = hooks;
     let _ = details;
-    let _: Option<WrapFuture<(), fn(u8) -> Ready<Result<(), ()>>, u8, Ready<Result<(), ()>>>> = None;
-    let _: Option<ReportFuture<'_, (), fn() -> Ready<Result<(), ()>>, Ready<Result<(), ()>>>> = None;
+    let _: Option<WrapFuture<(), fn(u8) -> Ready<Result<(), ()>>, u8, Ready<Result<(), ()>>>> =
+        None;
+    let _: Option<ReportFuture<'_, (), fn() -> Ready<Result<(), ()>>, Ready<Result<(), ()>>>> =
+        None;
     let _ = testing::is_testing();
 }

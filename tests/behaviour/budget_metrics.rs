@@ -1,12 +1,11 @@
 //! The gauge of a budget's balance.
 #![cfg(feature = "metrics")]
 
-
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use crate::support::clock;
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use stamina::instrument::{self, scoped_hooks};
 use stamina::testing::{self, Testing};
 use stamina::{Budget, Retry, Timer};

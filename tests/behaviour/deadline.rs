@@ -4,7 +4,6 @@
     reason = "counts of a test are small"
 )]
 
-
 use crate::support;
 use crate::support::{ManualClock, Recorder, at_once, ms, secs};
 use stamina::{Decision, Retry, StopReason};

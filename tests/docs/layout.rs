@@ -421,6 +421,7 @@ fn nothing_else_lies_at_the_top() {
     let belongs = [
         ".ci",
         ".gitignore",
+        "CONTRIBUTING.md",
         "Cargo.lock",
         "Cargo.toml",
         "LICENSE-APACHE",

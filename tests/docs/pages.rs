@@ -10,11 +10,9 @@ fn root() -> &'static Path {
 
 /// All pages with their texts.
 fn pages() -> BTreeMap<PathBuf, String> {
-    let entries = |folder| fs::read_dir(root().join(folder)).unwrap();
-    entries("docs")
-        .chain(entries("docs/cookbook"))
-        .map(|entry| entry.unwrap().path())
-        .chain([root().join("README.md")])
+    let docs = fs::read_dir(root().join("docs")).unwrap();
+    docs.map(|entry| entry.unwrap().path())
+        .chain(["README.md", "CONTRIBUTING.md"].map(|page| root().join(page)))
         .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
         .map(|path| (path.clone(), fs::read_to_string(path).unwrap()))
         .collect()
@@ -40,13 +38,32 @@ fn anchors(page: &str) -> Vec<String> {
         .collect()
 }
 
+/// The targets of a page's links: `[..](target)`, and `[reference]: target`.
+fn targets(page: &str) -> Vec<String> {
+    let prose = prose(page);
+    let inline = prose.split("](").skip(1);
+    let inline = inline.map(|rest| rest.split(')').next().unwrap());
+    let references = references(&prose);
+    let references = references.into_iter().map(|(_, target)| target);
+    inline.map(str::to_owned).chain(references).collect()
+}
+
+/// The definitions of references in a text, each with its target.
+fn references(text: &str) -> Vec<(String, String)> {
+    let definitions = text
+        .lines()
+        .filter_map(|line| line.strip_prefix('[')?.split_once("]: "));
+    definitions
+        .map(|(name, target)| (name.to_owned(), target.to_owned()))
+        .collect()
+}
+
 #[test]
 fn links_lead_somewhere() {
     let pages = pages();
     let mut links = 0;
     for (path, page) in &pages {
-        for target in prose(page).split("](").skip(1) {
-            let target = target.split(')').next().unwrap();
+        for target in &targets(page) {
             if target.starts_with("http") {
                 continue;
             }
@@ -73,9 +90,9 @@ fn links_lead_somewhere() {
 fn each_page_is_doctested() {
     let included = fs::read_to_string(root().join("src/docs.rs")).unwrap();
     for (path, page) in pages() {
-        let name = path.strip_prefix(root()).unwrap().to_str().unwrap();
-        if page.contains("```rust") && name.starts_with("docs/") {
-            let include = format!("include_str!(\"../{name}\")");
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if page.contains("```rust") && path.starts_with(root().join("docs")) {
+            let include = format!("\"../docs/{name}\"");
             assert!(included.contains(&include), "{name} is not in src/docs.rs");
         }
         assert!(
@@ -83,4 +100,40 @@ fn each_page_is_doctested() {
             "{name} has code that nobody runs"
         );
     }
+}
+
+/// In the API documentation there are no files beside a page. `src/docs.rs` gives references another target there.
+#[test]
+fn pages_link_each_other_by_references_that_lead_to_modules_in_rustdoc() {
+    let module = |page: &str| format!("crate::docs::{page}");
+    let redirected = references(&fs::read_to_string(root().join("src/docs.rs")).unwrap());
+    let mut links = 0;
+    for (path, page) in &pages() {
+        if !path.starts_with(root().join("docs")) {
+            continue;
+        }
+        let name = path.display();
+        let prose = prose(page);
+        for inline in prose.split("](").skip(1) {
+            let target = inline.split([')', '#']).next().unwrap();
+            assert!(
+                !target.ends_with(".md"),
+                "{name}: write `[{target}]` and define it below"
+            );
+        }
+        for (reference, target) in references(&prose) {
+            let Some(page) = target.strip_suffix(".md") else {
+                continue;
+            };
+            let same = |(other, target): &(String, String)| {
+                other.eq_ignore_ascii_case(&reference) && *target == module(page)
+            };
+            assert!(
+                redirected.iter().any(same),
+                "{name}: src/docs.rs does not lead [{reference}] to {page}"
+            );
+            links += 1;
+        }
+    }
+    assert!(links > 10, "{links} links found");
 }

@@ -1,6 +1,5 @@
 //! `call`: the blocking driver.
 
-
 use crate::support;
 use crate::support::{Recorder, after, clock, ms, panic_message};
 use stamina::testing::VirtualClock;

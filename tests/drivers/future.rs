@@ -1,11 +1,12 @@
 //! `call_async`, `call_async_with`, `attempt_timeout`: the driver for futures.
 #![allow(clippy::unchecked_time_subtraction, reason = "a test may panic")]
 
-
+use crate::support::{
+    Event, ManualClock, Recorder, after, at_once, clock, ms, panic_message, poll, secs,
+};
 use futures::executor::block_on;
-use crate::support::{ManualClock, Event, Recorder, after, at_once, clock, ms, panic_message, poll, secs};
 use stamina::testing::{self, Testing, VirtualClock};
-use stamina::{Retry, StopReason, Timer};
+use stamina::{Decision, Retry, StopReason, Timer};
 use std::cell::Cell;
 use std::future::{Future, pending, poll_fn, ready};
 use std::pin::{Pin, pin};
@@ -141,7 +142,7 @@ impl Drop for Alive {
 #[test]
 fn dropped_during_an_attempt_or_a_wait_it_leaves_nothing_behind() {
     let clock = ManualClock::new();
-    let budget = Arc::new(stamina::Budget::new());
+    let budget = Arc::new(stamina::Budget::new().floor(3));
     let policy = steered(clock).shared_budget(Arc::clone(&budget));
     let alive = Arc::new(AtomicU32::new(0));
     let (recorder, _hooks) = Recorder::here();
@@ -484,7 +485,10 @@ fn a_cut_attempt_is_judged_like_any_other() {
     assert!(recorder.take().is_empty());
     // Twice: the call's own takes the place of the policy's, shorter or not.
     for limit in [secs(1), secs(3)] {
-        let both = policy.clone().attempts(1).attempt_timeout(secs(2), || "policy");
+        let both = policy
+            .clone()
+            .attempts(1)
+            .attempt_timeout(secs(2), || "policy");
         let call = both.call_async(hangs).attempt_timeout(limit, || "call");
         assert_eq!(block_on(call), Err("call"));
     }
@@ -503,7 +507,7 @@ fn a_cut_attempt_is_judged_like_any_other() {
 fn waits_of_zero_do_not_wait() {
     // On a clock that never moves a real wait would hang.
     let clock = ManualClock::new();
-    let policy = steered(clock).when(|_| Duration::ZERO);
+    let policy = steered(clock).when(|_| Decision::RetryExactly(Duration::ZERO));
     let report = at_once(policy.report_async(|| async { Err::<(), _>("down") }));
     assert_eq!(
         (report.attempts, report.stop_reason),

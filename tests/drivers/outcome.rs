@@ -1,8 +1,7 @@
 //! `call_outcome`, `call_outcome_async`: the predicate sees the whole outcome.
 
-
-use futures::executor::block_on;
 use crate::support::{Event, Recorder, clock, ms};
+use futures::executor::block_on;
 use stamina::testing::{self};
 use stamina::{Decision, Retry, Timer};
 use std::time::Duration;
@@ -117,7 +116,7 @@ fn telemetry_names_the_error_type_and_shows_the_outcome() {
         else {
             panic!("{told:?}");
         };
-        assert_eq!((caused_by.as_str(), error_type), ("Ok(503)", "&str"));
+        assert_eq!((caused_by.as_str(), error_type), ("Ok(503)", "u16"));
     }
 }
 

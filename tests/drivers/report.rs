@@ -1,9 +1,8 @@
 //! `report`, `report_async`: how a call ended and what it took.
 
-
-use futures::executor::block_on;
 use crate::support;
 use crate::support::{ManualClock, ms, secs};
+use futures::executor::block_on;
 use stamina::testing::{self, Testing};
 use stamina::{Budget, Report, Retry, StopReason, Timer};
 use std::time::Duration;

@@ -1,8 +1,7 @@
 //! `wrap`, `wrap_async`: the decorators.
 
-
-use futures::executor::block_on;
 use crate::support::clock;
+use futures::executor::block_on;
 use stamina::{Retry, Timer};
 use std::cell::Cell;
 use std::sync::Arc;

@@ -37,6 +37,10 @@ pub(crate) enum Driver {
     SettleAsync,
     /// `RetryFuture::attempt_timeout`.
     Limited,
+    /// `OutcomeFuture::attempt_timeout`.
+    LimitedOutcome,
+    /// `WrapFuture::attempt_timeout`.
+    LimitedWrap,
     #[cfg(feature = "tower")]
     Tower,
     #[cfg(feature = "tower")]
@@ -52,12 +56,29 @@ pub(crate) enum Driver {
     LayerRequest,
 }
 
-pub(crate) const DRIVERS: [Driver; 18] = {
+pub(crate) const DRIVERS: [Driver; 20] = {
     use Driver::*;
     [
-        Call, Report, CodeBlock, Wrap, Outcome, Settle, Async, ReportAsync, With, WithBoxed,
-        CodeBlockAsync, CodeBlockCut, WrapAsync, OutcomeAsync, OutcomeWith, OutcomeWithBoxed,
-        SettleAsync, Limited,
+        Call,
+        Report,
+        CodeBlock,
+        Wrap,
+        Outcome,
+        Settle,
+        Async,
+        ReportAsync,
+        With,
+        WithBoxed,
+        CodeBlockAsync,
+        CodeBlockCut,
+        WrapAsync,
+        OutcomeAsync,
+        OutcomeWith,
+        OutcomeWithBoxed,
+        SettleAsync,
+        Limited,
+        LimitedOutcome,
+        LimitedWrap,
     ]
 };
 
@@ -72,9 +93,18 @@ impl Driver {
         self.is_async() && self != Self::CodeBlockAsync && !self.is_plain_tower()
     }
 
+    /// Its attempts have a limit of their own.
+    pub(crate) fn is_limited(self) -> bool {
+        use Driver::*;
+        matches!(self, Limited | LimitedOutcome | LimitedWrap)
+    }
+
     pub(crate) fn is_code_block(self) -> bool {
         use Driver::*;
-        matches!(self, CodeBlock | Settle | CodeBlockAsync | CodeBlockCut | SettleAsync)
+        matches!(
+            self,
+            CodeBlock | Settle | CodeBlockAsync | CodeBlockCut | SettleAsync
+        )
     }
 
     /// Its operation counts as inside of the call.
@@ -86,7 +116,8 @@ impl Driver {
     pub(crate) fn is_by_outcome(self) -> bool {
         use Driver::*;
         match self {
-            Outcome | Settle | OutcomeAsync | OutcomeWith | OutcomeWithBoxed | SettleAsync => true,
+            Outcome | Settle | OutcomeAsync | OutcomeWith | OutcomeWithBoxed | SettleAsync
+            | LimitedOutcome => true,
             #[cfg(feature = "tower")]
             TowerOutcome | LayerOutcome => true,
             _ => false,
@@ -285,16 +316,27 @@ fn again(trace: &Trace, attempts: &mut Attempts<'_, u32>, error: u32, step: Step
     }
     trace.add(Seen::Ahead(attempts.next_wait()));
     let result = match step.how {
-        How::Again => attempts.again(error).map_err(|back| assert_eq!(back, error)),
-        How::Decide => attempts.decide(&error).map(|wait| {
-            trace.state(attempts);
-            trace.stage.pass(wait);
-        }).map_err(|_| ()),
-        How::Skip => attempts.pause(&error).map(|pause| {
-            trace.stage.pass(pause.wait());
-            pause.skip();
-        }).map_err(|_| ()),
-        How::Block => attempts.pause(&error).map(|pause| pause.block()).map_err(|_| ()),
+        How::Again => attempts
+            .again(error)
+            .map_err(|back| assert_eq!(back, error)),
+        How::Decide => attempts
+            .decide(&error)
+            .map(|wait| {
+                trace.state(attempts);
+                trace.stage.pass(wait);
+            })
+            .map_err(|_| ()),
+        How::Skip => attempts
+            .pause(&error)
+            .map(|pause| {
+                trace.stage.pass(pause.wait());
+                pause.skip();
+            })
+            .map_err(|_| ()),
+        How::Block => attempts
+            .pause(&error)
+            .map(|pause| pause.block())
+            .map_err(|_| ()),
     };
     if step.how != How::Decide || result.is_err() {
         trace.state(attempts);
@@ -362,7 +404,10 @@ async fn again_async(
         How::Again => {
             // A reset is not undone by a drop.
             number.set(u32::MAX);
-            attempts.again_async(error).await.map_err(|back| assert_eq!(back, error))
+            attempts
+                .again_async(error)
+                .await
+                .map_err(|back| assert_eq!(back, error))
         }
         How::Decide => match attempts.decide(&error) {
             Ok(wait) => {
@@ -469,7 +514,9 @@ pub(crate) fn drive(
         }
         Driver::Outcome => {
             start();
-            Some(just(at(depth, || outcomes.call_outcome(|| trace.attempt()))))
+            Some(just(at(depth, || {
+                outcomes.call_outcome(|| trace.attempt())
+            })))
         }
         Driver::CodeBlock => {
             start();
@@ -533,10 +580,26 @@ pub(crate) fn drive(
                 call.attempt_timeout(after, || OWN_CUT)
             })))
         }
+        Driver::LimitedOutcome => {
+            let after = trace.call.cut.expect("a cut").after;
+            run_later(Box::pin(at(depth, || {
+                let call = outcomes.call_outcome_async(|| trace.attempt_async());
+                call.attempt_timeout(after, || Err(OWN_CUT))
+            })))
+        }
+        Driver::LimitedWrap => {
+            let after = trace.call.cut.expect("a cut").after;
+            let wrapped = policy.wrap_async(|trace: Trace| trace.attempt_async());
+            run_later(Box::pin(at(depth, || {
+                wrapped(trace.clone()).attempt_timeout(after, || OWN_CUT)
+            })))
+        }
         #[cfg(feature = "tower")]
         _ => {
             start();
-            let request = at(depth, || towered::request(driver, trace, &policy, &outcomes));
+            let request = at(depth, || {
+                towered::request(driver, trace, &policy, &outcomes)
+            });
             drop((policy, outcomes));
             leave();
             run(trace, polling, request).map(just)
@@ -569,9 +632,9 @@ fn lent<'a>(
                 Box::pin(trace.attempt_async())
             })
         })),
-        Driver::OutcomeWith => {
-            Box::pin(at(depth, || outcomes.call_outcome_async_with(count, attempt)))
-        }
+        Driver::OutcomeWith => Box::pin(at(depth, || {
+            outcomes.call_outcome_async_with(count, attempt)
+        })),
         _ => Box::pin(at(depth, || {
             outcomes.call_outcome_async_with_boxed(count, |count| {
                 *count += 1;

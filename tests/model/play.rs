@@ -13,7 +13,7 @@ use stamina::{Budget, Clock, Retry, Timer};
 
 use super::bucket::Bucket;
 use super::bytes::Bytes;
-use super::call::{CUT, Call, Cut, Mode, OWN_CUT};
+use super::call::{CUT, Call, Cut, Mode, OWN_CUT, Policy};
 use super::drivers::{DRIVERS, Driver, Polling, drive};
 use super::rules::{Nanos, check};
 use super::stage::Stage;
@@ -83,10 +83,19 @@ fn play_on(way: Way, by_tower: bool, bytes: &[u8], stage: &'static Stage) {
         let mut call = call(&mut bytes, driver, policy, polling);
         if way == Way::Production {
             call.mode = Mode::Normal;
-            call.own = policy.quiet;
+            call.own = call.policy.quiet;
         }
         let leaves = bytes.flag();
-        one(way, call, driver, polling, leaves, stage, &budget, &mut bucket);
+        one(
+            way,
+            call,
+            driver,
+            polling,
+            leaves,
+            stage,
+            &budget,
+            &mut bucket,
+        );
         bucket.holds(stage.nanos().into(), budget.balance(stage.now()));
         assert_eq!(stage.naps(), usize::from(held.is_some()), "left behind");
     }
@@ -94,6 +103,10 @@ fn play_on(way: Way, by_tower: bool, bytes: &[u8], stage: &'static Stage) {
 
 /// Decides on a retry in a very long time.
 fn hold(stage: &'static Stage, budget: &Arc<Budget>, bucket: &mut Bucket) -> Option<Held> {
+    // At the end of the test's clock there is nothing to wait for.
+    if stage.nanos() == u64::MAX {
+        return None;
+    }
     let policy = Retry::on::<()>()
         .fixed(Duration::MAX)
         .no_timeout()
@@ -102,10 +115,6 @@ fn hold(stage: &'static Stage, budget: &Arc<Budget>, bucket: &mut Bucket) -> Opt
         .shared_budget(Arc::clone(budget));
     let mut call = Box::pin(policy.wrap_async(|()| async { Err::<(), _>(()) })(()));
     let polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-    // At the end of the test's clock there is nothing to wait for.
-    if stage.nanos() == u64::MAX {
-        return None;
-    }
     let taken = bucket.take(stage.nanos().into(), 0, polled == Poll::Pending);
     (polled == Poll::Pending).then_some((taken, call))
 }
@@ -144,7 +153,9 @@ fn polling(bytes: &mut Bytes<'_>, driver: Driver) -> Polling {
     }
 }
 
-fn call(bytes: &mut Bytes<'_>, driver: Driver, policy: super::call::Policy, polling: Polling) -> Call {
+fn call(bytes: &mut Bytes<'_>, driver: Driver, mut policy: Policy, polling: Polling) -> Call {
+    // A response that is retried does not come to the policy's own hook, so nobody would see its wait.
+    policy.quiet &= !driver.is_by_request();
     // What does not wait for another thread runs where it is made.
     let moves = driver.is_async() || driver.is_code_block();
     let elsewhere = u32::from(bytes.below(8)).saturating_sub(5);
@@ -154,7 +165,11 @@ fn call(bytes: &mut Bytes<'_>, driver: Driver, policy: super::call::Policy, poll
         policy,
         mode: bytes.mode(),
         depth,
-        operation_depth: if driver.nests() { depth + 1 } else { polling.depth },
+        operation_depth: if driver.nests() {
+            depth + 1
+        } else {
+            polling.depth
+        },
         made: if resumed {
             [1, 3, u32::MAX - 1, u32::MAX][usize::from(bytes.below(4))]
         } else {
@@ -165,18 +180,21 @@ fn call(bytes: &mut Bytes<'_>, driver: Driver, policy: super::call::Policy, poll
         } else {
             Duration::ZERO
         },
-        cut: if driver == Driver::Limited {
+        cut: if driver.is_limited() {
             Some(Cut {
                 after: bytes.some_duration(),
                 error: OWN_CUT,
                 answer: bytes.answer(),
             })
         } else {
-            policy.attempt_timeout.filter(|_| driver.cuts()).map(|after| Cut {
-                after,
-                error: CUT,
-                answer: policy.cut_answer,
-            })
+            policy
+                .attempt_timeout
+                .filter(|_| driver.cuts())
+                .map(|after| Cut {
+                    after,
+                    error: CUT,
+                    answer: policy.cut_answer,
+                })
         },
         by_outcome: driver.is_by_outcome(),
         by_request: driver.is_by_request(),
@@ -226,6 +244,17 @@ fn one(
     Watcher::on(None);
     drop(scopes);
     let seen = trace.seen.lock().expect("no panic under this lock").clone();
+    if std::env::var_os("STAMINA_MODEL_SHOW").is_some() {
+        let call = Call {
+            script: Vec::new(),
+            ..(*trace.call).clone()
+        };
+        eprintln!("{driver:?} {polling:?} {call:#?}");
+        for seen in &seen {
+            eprintln!("  {seen:?}");
+        }
+        eprintln!("  back: {back:?}");
+    }
     let now = check(
         &trace.call,
         &seen,

@@ -69,9 +69,7 @@ fn jitter(policy: &Policy, number: u32) -> Nanos {
     let max = longest(policy);
     match policy.jitter {
         Some(jitter) => clamped(jitter).min(max),
-        None => SECOND
-            .min(10 * exponential(policy, number))
-            .min(max / 2),
+        None => SECOND.min(10 * exponential(policy, number)).min(max / 2),
     }
 }
 
@@ -217,7 +215,10 @@ pub(crate) fn check(
         let Ok(outcome) = played else {
             panic!("the call came back too early: {back:?} of {trace:#?}");
         };
-        assert_eq!(back.outcome, outcome, "the last outcome comes back unchanged");
+        assert_eq!(
+            back.outcome, outcome,
+            "the last outcome comes back unchanged"
+        );
         if let Some((attempts, waited, elapsed, reason)) = back.report {
             assert_eq!(attempts, model.number);
             assert_eq!(waited, whole(model.waited));
@@ -358,7 +359,9 @@ impl Model<'_> {
         let busy = step.busy.as_nanos().min(room);
         let takes = step.takes.as_nanos().min(room - busy);
         if let Some(cut) = self.call.cut {
-            let after = self.remaining().map_or(cut.after, |left| left.min(cut.after));
+            let after = self
+                .remaining()
+                .map_or(cut.after, |left| left.min(cut.after));
             let after = after.as_nanos();
             let ready_at_once = takes == 0 && step.yields == 0;
             // At the end of the test's clock everything that is waited for comes at once.
@@ -375,7 +378,11 @@ impl Model<'_> {
         let jump = i128::from(step.jump);
         self.now = self.now.saturating_add_signed(jump).min(END);
         self.may_end()?;
-        let outcome = if step.fails { Err(position) } else { Ok(position) };
+        let outcome = if step.fails {
+            Err(position)
+        } else {
+            Ok(position)
+        };
         self.reader.expect(&Seen::End(depth, outcome));
         Ok((outcome, step.answer))
     }
@@ -461,7 +468,13 @@ impl Model<'_> {
         if self.normal() {
             range = wait_after(policy, number, Answer::Retry);
         }
-        let left = self.remaining().map(|left| if anew { policy.timeout.unwrap_or(left) } else { left });
+        let left = self.remaining().map(|left| {
+            if anew {
+                policy.timeout.unwrap_or(left)
+            } else {
+                left
+            }
+        });
         let left = left.map(clamped);
         let Some((low, high)) = ahead else {
             let left = left.expect("no next wait, but there is no deadline");
@@ -596,8 +609,10 @@ impl Model<'_> {
             Some(Seen::Own(details) | Seen::Scheduled(details)) => details,
             other => {
                 let too_late = left.is_some_and(|left| {
-                    range.low >= left || (near(range.low, left) && !asks_budget)
-                        || matches!(other, Some(Seen::GaveUp("timed_out", _))) && near(range.low, left)
+                    range.low >= left
+                        || (near(range.low, left) && !asks_budget)
+                        || matches!(other, Some(Seen::GaveUp("timed_out", _)))
+                            && near(range.low, left)
                 });
                 if too_late {
                     return Err(self.give_up(outcome, "timed_out"));

@@ -1,6 +1,6 @@
 //! How requests are copied.
 
-/// How a [`Policy`] copies requests: [`ByClone`], or any function `Fn(&Req) -> Option<Req>`.
+/// How a [`Policy`](super::Policy) copies requests: [`ByClone`], or any function `Fn(&Req) -> Option<Req>`.
 ///
 /// # Examples
 ///

@@ -4,9 +4,9 @@ use std::marker::PhantomData;
 
 use ::tower::BoxError;
 
-/// What a [`Policy`] is on: [`On<E>`](On), or a type that does not name its error.
+/// What a [`Policy`](super::Policy) is on: [`On<E>`](On), or a type that does not name its error.
 pub trait Kind {
-    /// What the [`Retry`] is on.
+    /// What the [`Retry`](crate::Retry) is on.
     type Error;
 }
 

@@ -1,4 +1,4 @@
-//! The code in docs/cookbook and docs/instrumentation.md that needs other crates.
+//! The code in docs/cookbook_*.md and docs/instrumentation.md that needs other crates.
 //!
 //! The pages quote the part of each file above its tests; tests here hold the two to each other.
 
@@ -58,9 +58,9 @@ mod page {
 
     #[test]
     fn the_pages_quote_these_files_to_the_letter() {
-        quotes!("cookbook/loops.md": "stream.rs", "shutdown.rs");
-        quotes!("cookbook/clients.md": "async_trait.rs", "storage.rs", "wire.rs");
-        quotes!("cookbook/crates.md": "reqwest.rs", "middleware.rs", "sqlx.rs", "redis.rs", "tonic.rs");
+        quotes!("cookbook_loops.md": "stream.rs", "shutdown.rs");
+        quotes!("cookbook_clients.md": "async_trait.rs", "storage.rs", "wire.rs");
+        quotes!("cookbook_crates.md": "reqwest.rs", "middleware.rs", "sqlx.rs", "redis.rs", "tonic.rs");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The budget against its formula in plain `f64`, over settings, times and rates that nobody would think of.
+//! The budget against its formula in plain `f64`, over all legal settings and all kinds of histories.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -12,9 +12,9 @@
 
 use std::cell::Cell;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
@@ -55,456 +55,594 @@ fn at(nanos: i64) -> Instant {
 const SECOND: i64 = 1_000_000_000;
 const YEAR: i64 = 365 * 24 * 3600 * SECOND;
 
-/// A budget and a policy that only it limits.
-struct Bucket {
-    budget: Arc<Budget>,
-    policy: Retry<()>,
+/// Settings of a budget.
+#[derive(Clone, Copy, Debug)]
+struct Kind {
+    ratio: f64,
+    decay: Duration,
+    floor: u32,
+    earned_after: Option<Duration>,
 }
 
-impl Bucket {
-    fn new(budget: Budget) -> Self {
-        let budget = Arc::new(budget);
+impl Kind {
+    const DEFAULT: Self = Self {
+        ratio: 0.2,
+        decay: Duration::from_secs(10),
+        floor: 2,
+        earned_after: None,
+    };
+
+    fn budget(self) -> Budget {
+        let budget = Budget::new()
+            .ratio(self.ratio)
+            .decay(self.decay)
+            .floor(self.floor);
+        match self.earned_after {
+            Some(limit) => budget.earned_after(limit),
+            None => budget,
+        }
+    }
+}
+
+/// The rules in `f64`. Whether a retry is granted is decided by the budget, as rounding may tip the balance.
+#[derive(Clone, Debug)]
+struct Formula {
+    kind: Kind,
+    surplus: f64,
+    last: i64,
+    /// All credits and retries that still weigh on the surplus: each of them may be off by 0.1 %.
+    gross: f64,
+}
+
+impl Formula {
+    fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            surplus: 0.0,
+            last: i64::MIN,
+            gross: 0.0,
+        }
+    }
+
+    fn remains(&self, from: i64, to: i64) -> f64 {
+        let passed = to.saturating_sub(from).max(0) as f64;
+        (-passed / self.kind.decay.as_nanos() as f64).exp()
+    }
+
+    fn pass(&mut self, now: i64) {
+        let remains = self.remains(self.last, now);
+        // At or below the floor nothing decays, so a difference stays too.
+        if self.surplus > self.tolerance() {
+            self.gross *= remains;
+        }
+        if self.surplus > 0.0 {
+            self.surplus *= remains;
+        }
+        self.last = self.last.max(now);
+    }
+
+    /// A denied retry changes nothing, but the first use of all is where time begins.
+    fn deny(&mut self, now: i64) {
+        if self.last == i64::MIN {
+            self.last = now;
+        }
+    }
+
+    fn add(&mut self, tokens: f64) {
+        self.surplus += tokens;
+        self.gross += tokens.abs();
+    }
+
+    fn credit(&mut self, now: i64, retried: bool) {
+        self.pass(now);
+        self.add(self.kind.ratio);
+        if retried && self.surplus < 0.0 {
+            self.surplus = (self.surplus + 1.0).min(0.0);
+        }
+    }
+
+    fn take(&mut self, now: i64) -> i64 {
+        self.pass(now);
+        self.add(-1.0);
+        self.last
+    }
+
+    fn give_back(&mut self, taken: i64) {
+        let deficit = (-self.surplus).clamp(0.0, 1.0);
+        let rest = (1.0 - deficit) * self.remains(taken, self.last);
+        self.add(deficit + rest);
+    }
+
+    /// The balance, and how far off it may be. Changes nothing.
+    fn at(&self, now: i64) -> (f64, f64) {
+        let mut then = self.clone();
+        then.pass(now);
+        (f64::from(self.kind.floor) + then.surplus, then.tolerance())
+    }
+
+    fn tolerance(&self) -> f64 {
+        1e-3 * (self.gross + 1.0)
+    }
+}
+
+type Held<'a> = (Pin<Box<dyn Future<Output = Result<(), ()>> + 'a>>, i64);
+
+/// A budget under a policy that nothing else limits, and what it should do.
+struct Pair<'a> {
+    policy: &'a Retry<()>,
+    budget: &'a Budget,
+    formula: Formula,
+    held: Vec<Held<'a>>,
+    retries: u32,
+    successes: u32,
+    refunds: u32,
+}
+
+impl<'a> Pair<'a> {
+    fn run(kind: Kind, check: impl FnOnce(&mut Pair<'_>)) {
+        NOW.set(0);
+        let budget = Arc::new(kind.budget());
         let policy = Retry::on::<()>()
             .unlimited_attempts()
             .no_timeout()
             .timer(Timer::custom(&Hands))
             .shared_budget(Arc::clone(&budget));
-        NOW.set(0);
-        Self { budget, policy }
+        check(&mut Pair {
+            policy: &policy,
+            budget: &budget,
+            formula: Formula::new(kind),
+            held: Vec::new(),
+            retries: 0,
+            successes: 0,
+            refunds: 0,
+        });
     }
 
-    fn succeed(&self) {
+    fn succeed(&mut self) {
         self.policy.call(|| Ok(())).unwrap();
+        self.formula.credit(NOW.get(), false);
+        self.successes += 1;
     }
 
-    fn ask(&self) -> bool {
-        match self.policy.start().decide(&()) {
-            Ok(_) => true,
+    /// An attempt that fails after `took`; if it may be retried, the retry succeeds or is left alone.
+    fn fail(&mut self, took: i64, then_succeeds: bool) -> bool {
+        let mut attempts = self.policy.start();
+        NOW.set(NOW.get().saturating_add(took));
+        let now = NOW.get();
+        let limit = self.formula.kind.earned_after;
+        let slow = limit.is_some_and(|limit| took.unsigned_abs() >= limit.as_nanos() as u64);
+        let (balance, tolerance) = self.formula.at(now);
+        let spare = if slow {
+            balance - f64::from(self.formula.kind.floor)
+        } else {
+            balance
+        };
+        match attempts.decide(&()) {
+            Ok(_) => {
+                assert!(
+                    spare >= 1.0 - tolerance,
+                    "granted at {spare} +- {tolerance}"
+                );
+                self.formula.take(now);
+                self.retries += 1;
+                if then_succeeds {
+                    attempts.succeed(());
+                    self.formula.credit(now, true);
+                    self.successes += 1;
+                    self.refunds += 1;
+                }
+                true
+            }
             Err(reason) => {
                 assert_eq!(reason, StopReason::BudgetExhausted);
+                assert!(spare < 1.0 + tolerance, "denied at {spare} +- {tolerance}");
+                self.formula.deny(now);
                 false
             }
         }
     }
 
-    /// Starts to wait for a retry and thinks better of it.
-    fn cancel(&self) {
-        let mut attempts = self.policy.start();
-        let waiting = pin!(attempts.again_async(()));
-        let _: Poll<_> = waiting.poll(&mut Context::from_waker(Waker::noop()));
+    /// Begins to wait for a retry.
+    fn hold(&mut self) {
+        let before = self.balance();
+        let mut call = Box::pin(
+            self.policy
+                .call_async(|| std::future::ready(Err::<(), ()>(()))),
+        );
+        let polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        if polled.is_pending() {
+            assert!(before >= 1.0);
+            let taken = self.formula.take(NOW.get());
+            self.held.push((call, taken));
+        } else {
+            assert!(before < 1.0);
+            self.formula.deny(NOW.get());
+        }
+    }
+
+    /// A retry that waits is cancelled.
+    fn cancel(&mut self, which: usize) {
+        if !self.held.is_empty() {
+            let (call, taken) = self.held.remove(which % self.held.len());
+            drop(call);
+            self.formula.give_back(taken);
+        }
     }
 
     fn balance(&self) -> f64 {
         self.budget.balance(at(NOW.get()))
     }
-}
 
-/// The formula, told of what the budget decided, and how far off a budget may be that counts time in steps.
-#[derive(Clone)]
-struct Formula {
-    floor: f64,
-    tau: f64,
-    step: f64,
-    surplus: f64,
-    last: i64,
-    /// All credits and retries that still weigh on the surplus.
-    gross: f64,
-    /// What a success is at least reckoned in, and how much of it rounding may have taken.
-    unit: f64,
-    rounded: f64,
-}
-
-impl Formula {
-    fn new(ratio: f64, decay: Duration, floor: u32) -> Self {
-        let tau = decay.as_nanos().min(u128::from(u64::MAX)) as f64;
-        Self {
-            floor: f64::from(floor),
-            tau,
-            step: (tau / 1000.0).max(1e6),
-            surplus: 0.0,
-            last: 0,
-            gross: 0.0,
-            unit: ratio / f64::from(1 << 20),
-            rounded: 0.0,
-        }
+    #[track_caller]
+    fn check(&self) {
+        let (balance, (expected, tolerance)) = (self.balance(), self.formula.at(NOW.get()));
+        assert!(
+            (balance - expected).abs() <= tolerance,
+            "{balance}, not {expected} +- {tolerance}"
+        );
     }
 
-    fn pass(&mut self, now: i64) {
-        if self.surplus > 0.0 {
-            if now > self.last {
-                let passed = (now - self.last) as f64;
-                self.surplus *= (-passed / self.tau).exp();
-                // Of the last two steps it is not known whether they have passed.
-                self.gross *= (-(passed - 2.0 * self.step).max(0.0) / self.tau).exp();
-                self.last = now;
-                self.rounded += self.unit;
+    fn act(&mut self, act: &Act) {
+        match *act {
+            Act::Succeed(times) => (0..times).for_each(|_| self.succeed()),
+            Act::Fail(times, took) => {
+                for _ in 0..times {
+                    self.fail(took, false);
+                }
             }
-        } else {
-            self.last = now;
+            Act::Recover(times) => {
+                for _ in 0..times {
+                    self.fail(0, true);
+                }
+            }
+            Act::Hold => self.hold(),
+            Act::Cancel(which) => self.cancel(which.into()),
+            Act::Pass(nanos) => NOW.set(NOW.get().saturating_add(nanos)),
         }
-    }
-
-    fn add(&mut self, tokens: f64, now: i64) {
-        self.pass(now);
-        self.surplus += tokens;
-        self.gross += tokens.abs();
-    }
-
-    /// What a look sees, which changes nothing: the balance, and how far off it may be.
-    fn at(&self, now: i64) -> (f64, f64) {
-        let mut then = self.clone();
-        then.pass(now);
-        (then.floor + then.surplus, then.tolerance())
-    }
-
-    /// Two steps of time, and the rounding of a 2,000th; of a large floor, the digits of an `f64`.
-    fn tolerance(&self) -> f64 {
-        let steps = 1.0 - (-2.0 * self.step / self.tau).exp();
-        (steps + 1e-3).min(1.0) * self.gross
-            + self.rounded
-            + (self.floor + self.surplus) * 1e-12
-            + 1e-9
     }
 }
 
 #[derive(Clone, Debug)]
 enum Act {
     Succeed(u8),
-    Ask(u8),
-    Cancel,
+    Fail(u8, i64),
+    Recover(u8),
+    Hold,
+    Cancel(u8),
     Pass(i64),
 }
 
-/// From nanoseconds to days, forwards and sometimes backwards; sixty of them stay within the 1.6 years, and half a year
-/// back, that the shortest steps of time allow.
+/// From nanoseconds to a year, forwards and sometimes backwards.
 fn passing() -> impl Strategy<Value = i64> {
     prop_oneof![
         6 => 0..20 * SECOND,
-        3 => 0..SECOND / 100,
+        4 => 0..SECOND / 100,
         1 => 0..1000_i64,
-        1 => 0..YEAR / 40,
+        1 => 0..YEAR,
         2 => -30 * SECOND..0,
-        1 => -YEAR / 130..0,
+        1 => -YEAR..0,
     ]
 }
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let act = prop_oneof![
         4 => (1..60_u8).prop_map(Act::Succeed),
-        3 => (1..20_u8).prop_map(Act::Ask),
-        1 => Just(Act::Cancel),
+        3 => (1..20_u8, prop_oneof![Just(0), 0..2 * SECOND]).prop_map(|(times, took)| Act::Fail(times, took)),
+        2 => (1..20_u8).prop_map(Act::Recover),
+        2 => Just(Act::Hold),
+        2 => any::<u8>().prop_map(Act::Cancel),
         4 => passing().prop_map(Act::Pass),
     ];
     prop::collection::vec(act, 1..60)
 }
 
-/// A budget keeps no time while it has no surplus; so a clock that jumps back and a balance that falls to the floor
-/// within the tolerance don't go together here: each history has one or the other.
-fn decidable_acts() -> impl Strategy<Value = Vec<Act>> {
-    (acts(), any::<bool>()).prop_map(|(acts, forwards)| {
-        let decidable = |act| match act {
-            Act::Pass(nanos) if forwards => Some(Act::Pass(nanos.abs())),
-            Act::Ask(_) | Act::Cancel if !forwards => None,
-            act => Some(act),
-        };
-        acts.into_iter().filter_map(decidable).collect()
+fn kinds() -> impl Strategy<Value = Kind> {
+    let ratio = prop_oneof![
+        3 => (1..=20_u32, 20..=200_u32).prop_map(|(above, below)| f64::from(above) / f64::from(below)),
+        3 => 1e-3..=1.0_f64,
+        1 => Just(1e-3),
+        1 => Just(1.0),
+    ];
+    let decay = prop_oneof![
+        4 => (1..100_u64).prop_map(Duration::from_secs),
+        2 => (1_000_000..86_400_000_000_000_u64).prop_map(Duration::from_nanos),
+        1 => Just(Duration::from_millis(1)),
+        1 => Just(Duration::from_secs(86_400)),
+    ];
+    let floor = prop_oneof![5 => 0..10_u32, 1 => 0..=1_000_000_u32];
+    let earned_after = prop_oneof![
+        Just(None),
+        (1..3_u64).prop_map(|seconds| Some(Duration::from_secs(seconds)))
+    ];
+    (ratio, decay, floor, earned_after).prop_map(|(ratio, decay, floor, earned_after)| Kind {
+        ratio,
+        decay,
+        floor,
+        earned_after,
     })
 }
 
-fn ratios() -> impl Strategy<Value = f64> {
-    prop_oneof![
-        3 => (1..=20_u32, 20..=200_u32).prop_map(|(above, below)| f64::from(above) / f64::from(below)),
-        3 => 1e-3..=1.0_f64,
-        1 => (-6.0..0.0_f64).prop_map(|power| 10_f64.powf(power)),
-        1 => Just(1.0),
-    ]
-}
-
-fn decays() -> impl Strategy<Value = Duration> {
-    prop_oneof![
-        4 => (1..100_u64).prop_map(Duration::from_secs),
-        2 => (0..20_u32).prop_map(|power| Duration::from_nanos(10_u64.saturating_pow(power))),
-        1 => Just(Duration::MAX),
-        1 => Just(Duration::from_nanos(1)),
-    ]
-}
-
-fn floors() -> impl Strategy<Value = u32> {
-    prop_oneof![5 => 0..10_u32, 1 => 0..1_000_000_u32]
-}
-
-fn budget(ratio: f64, decay: Duration, floor: u32) -> Budget {
-    Budget::new().ratio(ratio).decay(decay).floor(floor)
-}
-
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn decisions_and_balance_follow_the_formula(
-        ratio in ratios(), decay in decays(), floor in floors(), acts in decidable_acts(),
-    ) {
-        let bucket = Bucket::new(budget(ratio, decay, floor));
-        let mut formula = Formula::new(ratio, decay, floor);
-        for act in acts {
-            let now = NOW.get();
-            match act {
-                Act::Succeed(times) => for _ in 0..times {
-                    bucket.succeed();
-                    formula.add(ratio, now);
-                },
-                Act::Ask(times) => for _ in 0..times {
-                    let (balance, tolerance) = formula.at(now);
-                    if bucket.ask() {
-                        prop_assert!(balance >= 1.0 - tolerance, "granted at {balance} +- {tolerance}");
-                        formula.add(-1.0, now);
-                    } else {
-                        prop_assert!(balance < 1.0 + tolerance, "denied at {balance} +- {tolerance}");
-                    }
-                },
-                Act::Cancel => {
-                    let before = bucket.balance();
-                    bucket.cancel();
-                    prop_assert!((bucket.balance() - before).abs() <= before.abs() * 1e-6);
-                    if before >= 1.0 {
-                        formula.add(-1.0, now);
-                        formula.add(1.0, now);
-                    }
-                }
-                Act::Pass(nanos) => NOW.set(now.saturating_add(nanos)),
+    fn decisions_and_balance_follow_the_formula(kind in kinds(), acts in acts()) {
+        Pair::run(kind, |pair| {
+            for act in &acts {
+                pair.act(act);
+                pair.check();
             }
-            let (balance, (expected, tolerance)) = (bucket.balance(), formula.at(NOW.get()));
-            prop_assert!(
-                (balance - expected).abs() <= tolerance,
-                "{balance}, not {expected} +- {tolerance}"
-            );
-        }
+        });
     }
 
     #[test]
-    fn never_more_retries_than_the_floor_and_the_successes_allow(
-        ratio in ratios(), decay in decays(), floor in floors(), acts in acts(),
-    ) {
-        let bucket = Bucket::new(budget(ratio, decay, floor));
-        let (mut retries, mut successes) = (0.0, 0.0);
-        for act in acts {
-            match act {
-                Act::Succeed(times) => for _ in 0..times {
-                    bucket.succeed();
-                    successes += 1.0;
-                },
-                Act::Ask(times) => for _ in 0..times {
-                    retries += f64::from(u8::from(bucket.ask()));
-                },
-                Act::Cancel => bucket.cancel(),
-                Act::Pass(nanos) => NOW.set(NOW.get().saturating_add(nanos)),
+    fn never_more_retries_than_the_floor_and_the_successes_allow(kind in kinds(), acts in acts()) {
+        Pair::run(kind, |pair| {
+            for act in &acts {
+                pair.act(act);
+                let earned = kind.ratio * f64::from(pair.successes) + f64::from(pair.refunds);
+                let most = (f64::from(kind.floor) + earned) * (1.0 + 1e-12);
+                let held = f64::from(u32::try_from(pair.held.len()).unwrap());
+                assert!(pair.balance() + f64::from(pair.retries) + held <= most);
+                assert!(pair.balance() >= 0.0);
             }
-            let most = f64::from(floor) + ratio * successes;
-            prop_assert!(retries <= most * (1.0 + 1e-12), "{retries} of {most}");
-            prop_assert!(bucket.balance() + retries <= most * (1.0 + 1e-12));
-            prop_assert!(bucket.balance() >= 0.0);
-        }
+        });
     }
 
     #[test]
     fn looking_changes_nothing(
-        ratio in ratios(), decay in decays(), floor in floors(), acts in acts(),
-        looks in prop::collection::vec(-YEAR..YEAR, 1..8),
+        kind in kinds(), acts in acts(), looks in prop::collection::vec(-YEAR..YEAR, 1..8),
     ) {
         let run = |looks: &[i64]| {
-            let bucket = Bucket::new(budget(ratio, decay, floor));
             let mut seen = Vec::new();
-            for act in &acts {
-                match act {
-                    Act::Succeed(times) => for _ in 0..*times {
-                        bucket.succeed();
-                    },
-                    Act::Ask(times) => for _ in 0..*times {
-                        seen.push(bucket.ask());
-                    },
-                    Act::Cancel => bucket.cancel(),
-                    Act::Pass(nanos) => NOW.set(NOW.get().saturating_add(*nanos)),
+            Pair::run(kind, |pair| {
+                for act in &acts {
+                    pair.act(act);
+                    for look in looks {
+                        let _ = pair.budget.balance(at(NOW.get().saturating_add(*look)));
+                    }
+                    seen.push((pair.retries, pair.held.len(), pair.balance()));
                 }
-                for look in looks {
-                    let _ = bucket.budget.balance(at(NOW.get().saturating_add(*look)));
-                }
-            }
-            (seen, bucket.balance())
+            });
+            seen
         };
         prop_assert_eq!(run(&[]), run(&looks));
     }
 
     #[test]
     fn decay_in_tiny_steps_is_decay_in_one(
-        ratio in ratios(), seconds in 1..100_u64, successes in 1..200_u32,
+        kind in kinds(), successes in 1..200_u32,
         parts in prop::collection::vec(0.0..1.0_f64, 1..300), constants in 0.01..3.0_f64,
     ) {
-        let decay = Duration::from_secs(seconds);
-        let touched = Bucket::new(budget(ratio, decay, 1));
-        let untouched = Bucket::new(budget(ratio, decay, 1));
-        for _ in 0..successes {
-            touched.succeed();
-            untouched.succeed();
-        }
+        let kind = Kind { floor: 1, ..kind };
         let whole: f64 = parts.iter().sum();
-        let mut passed = 0.0;
-        for part in parts {
-            passed += part / whole.max(1e-9);
-            NOW.set((passed * constants * decay.as_nanos() as f64) as i64);
-            // Takes a token and gives it back.
-            touched.cancel();
-        }
-        let (touched, untouched) = (touched.balance() - 1.0, untouched.balance() - 1.0);
-        prop_assert!(touched <= untouched * (1.0 + 1e-9) + 1e-12, "{touched} grew beyond {untouched}");
-        // 300 touches, each rounded down by less than 2^-21.
-        prop_assert!(touched >= untouched * (1.0 - 2e-4) - 2e-4 * ratio, "{touched} is less than {untouched}");
+        let surplus = |touched: bool| {
+            let mut surplus = 0.0;
+            Pair::run(kind, |pair| {
+                (0..successes).for_each(|_| pair.succeed());
+                let mut passed = 0.0;
+                for part in &parts {
+                    passed += part / whole.max(1e-9);
+                    NOW.set((passed * constants * kind.decay.as_nanos() as f64) as i64);
+                    if touched {
+                        pair.hold();
+                        pair.cancel(0);
+                    }
+                }
+                surplus = pair.balance() - 1.0;
+            });
+            surplus
+        };
+        let (touched, untouched) = (surplus(true), surplus(false));
+        prop_assert!(touched <= untouched + 1e-9, "{touched} grew beyond {untouched}");
+        // 300 times rounded down by less than a unit.
+        prop_assert!(touched >= untouched - 1e-4, "{touched} is less than {untouched}");
     }
 
     #[test]
     fn years_forget_a_surplus_and_a_clock_that_jumps_back_keeps_it(
-        successes in 1..200_u32, idle in YEAR / 100..11 * YEAR, back in 1..5 * YEAR, up in 0..80_i64,
+        kind in kinds(), successes in 1..200_u32, idle in YEAR..11 * YEAR, back in 1..5 * YEAR, up in 0..80_i64,
     ) {
         // Nothing is special about the first years.
         let start = up * YEAR;
-        let bucket = Bucket::new(Budget::new());
-        for year in 0..up {
-            NOW.set(year * YEAR);
-            bucket.succeed();
-        }
-        NOW.set(start);
-        for _ in 0..successes {
-            bucket.succeed();
-        }
-        let full = bucket.balance();
-        prop_assert!((full - 3.0 - 0.2 * f64::from(successes)).abs() < 0.21);
-        NOW.set(start - back);
-        prop_assert_eq!(bucket.balance(), full);
-        bucket.cancel();
-        prop_assert!((bucket.balance() - full).abs() <= full * 1e-6);
-        NOW.set(start + idle);
-        prop_assert_eq!(bucket.balance(), 3.0);
+        Pair::run(kind, |pair| {
+            for year in 0..up {
+                NOW.set(year * YEAR);
+                pair.succeed();
+            }
+            NOW.set(start);
+            (0..successes).for_each(|_| pair.succeed());
+            let full = pair.balance();
+            let expected = f64::from(kind.floor) + kind.ratio * f64::from(successes);
+            // Once more if the first year is this one.
+            assert!((full - expected).abs() < kind.ratio + 1e-3, "{full}, not {expected}");
+            NOW.set(start - back);
+            assert_eq!(pair.balance(), full);
+            pair.hold();
+            pair.cancel(0);
+            assert_eq!(pair.balance(), full);
+            NOW.set(start + idle);
+            assert_eq!(pair.balance(), f64::from(kind.floor));
+        });
     }
 }
 
 #[test]
-fn a_burst_counts_exactly() {
-    for below in 1..=60_u32 {
-        for above in 1..=below {
-            let bucket = Bucket::new(
-                Budget::new()
-                    .ratio(f64::from(above) / f64::from(below))
-                    .floor(0),
-            );
-            for _ in 0..below {
-                bucket.succeed();
+fn no_idle_time_is_taken_for_a_short_one() {
+    // The word has a part of the time only, and every power of two must be told from none.
+    for decay in [1, 10_000, 86_400_000].map(Duration::from_millis) {
+        let tick = decay.as_nanos() as i64 / 2048;
+        for power in 0..60 {
+            let Some(idle) = tick
+                .checked_shl(power)
+                .filter(|idle| (0..100 * YEAR).contains(idle))
+            else {
+                continue;
+            };
+            for idle in [idle - tick, idle, idle + tick] {
+                Pair::run(
+                    Kind {
+                        decay,
+                        ..Kind::DEFAULT
+                    },
+                    |pair| {
+                        (0..100).for_each(|_| pair.succeed());
+                        NOW.set(idle);
+                        pair.check();
+                        pair.succeed();
+                        pair.check();
+                    },
+                );
             }
-            assert_eq!(bucket.balance(), f64::from(above), "{above}/{below}");
-            let granted = (0..=above).filter(|_| bucket.ask()).count();
-            assert_eq!(granted, above as usize, "{above}/{below}");
-            assert_eq!(bucket.balance(), 0.0);
         }
+    }
+}
+
+#[test]
+fn simple_ratios_count_exactly() {
+    let exact = |above: u32, below: u32| {
+        let ratio = f64::from(above) / f64::from(below);
+        Pair::run(
+            Kind {
+                ratio,
+                floor: 0,
+                ..Kind::DEFAULT
+            },
+            |pair| {
+                (0..below).for_each(|_| pair.succeed());
+                assert_eq!(pair.balance(), f64::from(above), "{above}/{below}");
+                let granted = (0..=above).filter(|_| pair.fail(0, false)).count();
+                assert_eq!(granted, above as usize, "{above}/{below}");
+                assert_eq!(pair.balance(), 0.0);
+            },
+        );
+    };
+    for below in (1..=10).chain([20, 50, 100, 1000]) {
+        (1..=below).for_each(|above| exact(above, below));
+    }
+}
+
+#[test]
+fn any_ratio_counts_to_a_thousandth_and_never_more() {
+    for thousandths in 0..2000_u32 {
+        let ratio = 0.001 + f64::from(thousandths) * 0.000_498_765_432_1;
+        Pair::run(
+            Kind {
+                ratio,
+                floor: 0,
+                ..Kind::DEFAULT
+            },
+            |pair| {
+                (0..200).for_each(|_| pair.succeed());
+                let share = pair.balance() / (200.0 * ratio);
+                assert!((0.999..=1.0 + 1e-12).contains(&share), "{share} at {ratio}");
+            },
+        );
     }
 }
 
 #[test]
 fn any_floor_is_spent_to_the_last_token_and_refilled() {
-    for floor in [1, 2, 1000, u32::MAX] {
-        let bucket = Bucket::new(Budget::new().floor(floor));
-        assert_eq!(bucket.balance(), f64::from(floor));
-        let taken = floor.min(1000);
-        for _ in 0..taken {
-            assert!(bucket.ask());
-        }
-        assert_eq!(bucket.balance(), f64::from(floor - taken));
-        assert_eq!(bucket.ask(), floor > taken);
-        NOW.set(YEAR);
-        assert_eq!(
-            bucket.balance(),
-            f64::from(floor - taken) - f64::from(u8::from(floor > taken))
+    for floor in [1, 2, 1000, 1_000_000] {
+        Pair::run(
+            Kind {
+                floor,
+                ..Kind::DEFAULT
+            },
+            |pair| {
+                for _ in 0..floor {
+                    assert!(pair.fail(0, false));
+                }
+                assert_eq!(pair.balance(), 0.0);
+                assert!(!pair.fail(0, false));
+                NOW.set(YEAR);
+                assert_eq!(pair.balance(), 0.0);
+                // Five successes for each token, however deep the hole.
+                for tokens in 1..=floor.min(1000) {
+                    (0..5).for_each(|_| pair.succeed());
+                    assert_eq!(pair.balance(), f64::from(tokens));
+                }
+            },
         );
-    }
-    // Five successes for each token, however deep the hole.
-    let bucket = Bucket::new(Budget::new().floor(1000));
-    while bucket.ask() {}
-    for tokens in 1..=1000_u32 {
-        for _ in 0..5 {
-            bucket.succeed();
-        }
-        assert_eq!(bucket.balance(), f64::from(tokens));
     }
 }
 
 #[test]
 fn a_steady_load_settles_where_the_formula_says() {
-    // 5,000 successes a second for six time constants: ratio * rate * tau = 10,000 tokens above the floor.
-    let bucket = Bucket::new(Budget::new());
-    let mut formula = Formula::new(0.2, Duration::from_secs(10), 3);
-    for success in 0..300_000 {
-        NOW.set(success * SECOND / 5000);
-        bucket.succeed();
-        formula.add(0.2, NOW.get());
+    // Successes a second and settings: from a fraction of a token to a million of them above the floor.
+    let (ms, seconds) = (Duration::from_millis, Duration::from_secs);
+    for (rate, ratio, decay, floor) in [
+        (5_000, 0.2, seconds(10), 2),
+        (20, 0.2, seconds(10), 2),
+        (1, 0.2, seconds(10), 0),
+        (100_000, 1.0, seconds(10), 1_000_000),
+        (1_000, 0.001, seconds(60), 1),
+        (50_000, 1.0, ms(1), 0),
+        (7, 0.3, seconds(3600), 0),
+    ] {
+        let kind = Kind {
+            ratio,
+            decay,
+            floor,
+            earned_after: None,
+        };
+        Pair::run(kind, |pair| {
+            let count = (6.0 * decay.as_secs_f64() * f64::from(rate)).min(600_000.0) as i64;
+            for success in 0..count {
+                NOW.set(success * SECOND / i64::from(rate));
+                pair.succeed();
+            }
+            let (balance, (expected, _)) = (pair.balance(), pair.formula.at(NOW.get()));
+            assert!(expected - f64::from(floor) > 0.5, "{expected}");
+            assert!(
+                (balance / expected - 1.0).abs() < 1e-3,
+                "{balance}, not {expected} at {rate}/s, {kind:?}"
+            );
+        });
     }
-    let (balance, (expected, _)) = (bucket.balance(), formula.at(NOW.get()));
-    assert!((9900.0..10_100.0).contains(&expected), "{expected}");
-    assert!(
-        (balance / expected - 1.0).abs() < 1e-3,
-        "{balance}, not {expected}"
-    );
 }
 
 #[test]
 fn usual_settings_agree_to_a_thousandth() {
     for (ratio, decay) in [(0.2, 10), (0.1, 10), (0.5, 60), (0.05, 1), (1.0, 30)] {
-        let bucket = Bucket::new(Budget::new().ratio(ratio).decay(Duration::from_secs(decay)));
-        for _ in 0..100 {
-            bucket.succeed();
-        }
-        for tenth in 0..40 {
-            let passed = f64::from(tenth) / 10.0;
-            NOW.set((passed * decay as f64 * 1e9) as i64);
-            let expected = 3.0 + 100.0 * ratio * (-passed).exp();
-            let balance = bucket.balance();
-            assert!(
-                (balance / expected - 1.0).abs() < 1e-3,
-                "{balance}, not {expected}"
-            );
-        }
+        let decay = Duration::from_secs(decay);
+        Pair::run(
+            Kind {
+                ratio,
+                decay,
+                ..Kind::DEFAULT
+            },
+            |pair| {
+                (0..100).for_each(|_| pair.succeed());
+                for hundredth in 0..400 {
+                    let passed = f64::from(hundredth) / 100.0;
+                    NOW.set((passed * decay.as_nanos() as f64) as i64);
+                    let expected = 2.0 + 100.0 * ratio * (-passed).exp();
+                    let balance = pair.balance();
+                    assert!(
+                        (balance / expected - 1.0).abs() < 1e-3,
+                        "{balance}, not {expected}"
+                    );
+                }
+            },
+        );
     }
 }
 
 #[test]
-fn millions_of_successes_in_an_instant_count_exactly_and_then_no_more() {
-    let bucket = Bucket::new(Budget::new().floor(0));
-    for _ in 0..4_000_000 {
-        bucket.succeed();
-    }
-    assert_eq!(bucket.balance(), 800_000.0);
-    for _ in 0..400_000 {
-        bucket.succeed();
-    }
-    // 2^22 successes are the most that a surplus holds.
-    assert_eq!(bucket.balance(), f64::from(1_u32 << 22) / 5.0);
-}
-
-#[test]
-fn a_ratio_that_is_no_simple_fraction_counts_a_little_less_and_never_more() {
-    for ratio in [
-        std::f64::consts::FRAC_1_PI,
-        0.123_456_789,
-        0.999_999,
-        0.001_234_567_8,
-    ] {
-        let bucket = Bucket::new(Budget::new().ratio(ratio).floor(0));
-        for successes in 1..=60_000_u32 {
-            bucket.succeed();
-            if successes % 20_000 == 0 {
-                let share = bucket.balance() / (ratio * f64::from(successes));
-                let least = 1.0 - 0.01 * f64::from(successes / 20_000);
-                assert!(
-                    (least..=1.0).contains(&share),
-                    "{share} of {successes} at {ratio}"
-                );
+fn a_surplus_holds_a_million_and_never_overflows() {
+    Pair::run(
+        Kind {
+            ratio: 1.0,
+            floor: 1_000_000,
+            ..Kind::DEFAULT
+        },
+        |pair| {
+            for _ in 0..2_000_000 {
+                pair.policy.call(|| Ok(())).unwrap();
             }
-        }
-    }
+            let surplus = pair.balance() - 1e6;
+            assert!((1.7e6..1.8e6).contains(&surplus), "{surplus}");
+        },
+    );
 }
