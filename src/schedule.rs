@@ -9,8 +9,8 @@ use crate::policy::{Retry, Settings};
 /// The waits that a policy will make: for each possible retry the shortest and the longest.
 ///
 /// Made by [`Retry::schedule`](crate::Retry::schedule). It has one item for each retry that the limit on attempts
-/// allows; the deadline and the decisions of a predicate are not in it. Its `Display` is a table, which marks the
-/// retries that the deadline does not allow.
+/// allows; the deadline and the decisions of a predicate are not in it. Its `Display` is a table of all waits, which
+/// marks the retries that the deadline does not allow.
 ///
 /// # Examples
 ///
@@ -198,7 +198,12 @@ impl Iterator for Delays {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
-        let number = self.retries.nth(0)?;
+        self.nth(0)
+    }
+
+    // The waits that are skipped need not be drawn.
+    fn nth(&mut self, skip: usize) -> Option<Duration> {
+        let number = self.retries.nth(skip)?;
         let range = Backoff::new(&self.settings, self.own).after(number);
         Some(Duration::from_nanos(range.draw(random(self.seed, number))))
     }
@@ -217,7 +222,8 @@ impl fmt::Display for Schedule {
         let is_late = |begin: Duration| timeout.is_some_and(|timeout| begin >= timeout);
         writeln!(f, "retry   wait at least   at most   begins after")?;
         let (mut soonest, mut latest) = (Duration::ZERO, Duration::ZERO);
-        for (row, (shortest, longest)) in self.clone().take(ROWS).enumerate() {
+        let whole = Self::new(self.settings, self.own);
+        for (row, (shortest, longest)) in whole.clone().take(ROWS).enumerate() {
             soonest = soonest.saturating_add(shortest);
             latest = latest.saturating_add(longest);
             let row = u64::try_from(row).unwrap_or(u64::MAX);
@@ -229,14 +235,14 @@ impl fmt::Display for Schedule {
             writeln!(
                 f,
                 "{:>5} {:>13.3} s {:>7.3} s   {:.3} to {:.3} s{late}",
-                u64::from(self.retries.next).saturating_add(row),
+                row.saturating_add(1),
                 shortest.as_secs_f64(),
                 longest.as_secs_f64(),
                 soonest.as_secs_f64(),
                 latest.as_secs_f64(),
             )?;
         }
-        match (self.settings.attempts, self.retries.left) {
+        match (self.settings.attempts, whole.retries.left) {
             (Some(attempts), Some(left)) => {
                 let left = usize::try_from(left).unwrap_or(usize::MAX);
                 let more = left.saturating_sub(ROWS);

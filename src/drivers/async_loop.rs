@@ -11,40 +11,11 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 
 use super::cutoff::set_cutoff;
+use super::operation::Operation;
 use super::report::Report;
-use crate::engine::{CallState, Callable, Classify, Level, Pending, Step, judge};
+use crate::engine::{CallState, Classify, Level, Pending, Step, judge};
 use crate::policy::{NO_ATTEMPT_TIMEOUT_ERROR, Retry, StopReason};
 use crate::time::{Sleep, TokioSleep};
-
-/// What makes the futures of the attempts.
-pub(super) trait Operation<Fut, On> {
-    /// Makes the future of the next attempt.
-    fn start(&mut self) -> Fut;
-
-    /// A limit for each attempt that takes the place of the policy's.
-    fn attempt_timeout(&self) -> Option<Duration> {
-        None
-    }
-
-    /// What an attempt fails with that was cut by that limit.
-    fn attempt_timeout_error(&mut self) -> Option<On> {
-        None
-    }
-
-    /// How telemetry names the operation.
-    fn callable() -> Callable;
-}
-
-impl<F: FnMut() -> Fut, Fut, On> Operation<Fut, On> for F {
-    #[inline]
-    fn start(&mut self) -> Fut {
-        self()
-    }
-
-    fn callable() -> Callable {
-        Callable::of::<F>()
-    }
-}
 
 pin_project! {
     /// A call under way: it runs attempts, waits, and goes on from wherever it was left.

@@ -98,11 +98,20 @@ impl<'a, E> Attempts<'a, E> {
         operation()
     }
 
-    /// Begins a new call if the last one has succeeded.
+    /// Begins a new call if the last one has succeeded. The attempt that has just ended began with that success.
     fn begin_new_call(&mut self) {
         if self.succeeded {
-            self.reset();
+            self.restart();
         }
+    }
+
+    fn restart(&mut self) {
+        let config = &self.policy.config;
+        let now = self.state.now(config);
+        self.state.restart(now);
+        self.number = 1;
+        self.stop_reason = None;
+        self.succeeded = false;
     }
 
     /// Begins a new call: attempt 1, the first wait, and a clock that starts now. Nothing is reported or credited.
@@ -122,12 +131,8 @@ impl<'a, E> Attempts<'a, E> {
     /// assert!(attempts.decide(&"down").is_ok());
     /// ```
     pub fn reset(&mut self) {
-        let config = &self.policy.config;
-        let now = self.state.now(config);
-        self.state.restart(config, now);
-        self.number = 1;
-        self.stop_reason = None;
-        self.succeeded = false;
+        self.restart();
+        self.state.attempt_begins(&self.policy.config);
     }
 
     /// The number of the attempt under way; 1 is the first.
@@ -234,7 +239,8 @@ impl<'a, E> Attempts<'a, E> {
 
 impl<E: Debug> Attempts<'_, E> {
     /// The shortest and the longest wait that would follow if this attempt failed now, or `None` if it is the last: by
-    /// the limit on attempts, by the deadline, or because the call has stopped.
+    /// the limit on attempts, by the deadline, as a nested call that leaves retries to the outer one, or because the call
+    /// has stopped.
     ///
     /// The decisions of a predicate or a budget are not in it.
     ///
@@ -260,7 +266,8 @@ impl<E: Debug> Attempts<'_, E> {
         if self.state.is_nested(config) {
             return None;
         }
-        if attempt_limit(config, mode).is_some_and(|limit| number >= limit) {
+        let is_last = attempt_limit(config, mode).is_some_and(|limit| number >= limit);
+        if is_last || self.state.is_nested(config) {
             return None;
         }
         let wait = wait_range(config, mode, number, Decision::Retry);
@@ -315,7 +322,7 @@ impl<E: Debug> Attempts<'_, E> {
     /// let policy = Retry::on::<&str>().attempts(2);
     /// let mut attempts = policy.start();
     ///
-    /// // Dropped, it is as if nobody had asked.
+    /// // Dropped, the attempt has not been counted.
     /// drop(attempts.pause(&"down").unwrap());
     /// assert_eq!(attempts.number(), 1);
     ///
@@ -434,7 +441,9 @@ impl<E: Debug> Attempts<'_, E> {
     /// Notes that the call has succeeded: the budget is credited, a call that had retried is reported as recovered, and
     /// `value` is returned. The next failure begins a new call.
     ///
-    /// After a limit has ended the call, nothing is credited or reported: it gave up before.
+    /// After a limit has ended the call, nothing is credited or reported: it gave up before. The next attempt counts from
+    /// here for [`Budget::earned_after`](crate::Budget::earned_after); if it begins later, say so with
+    /// [`reset`](Self::reset).
     ///
     /// # Examples
     ///
@@ -455,6 +464,7 @@ impl<E: Debug> Attempts<'_, E> {
         } else {
             self.step(|call, _| call.succeed());
         }
+        self.state.attempt_begins(&self.policy.config);
         value
     }
 

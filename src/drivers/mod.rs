@@ -8,6 +8,7 @@ mod blocking;
 mod cutoff;
 mod future;
 mod lent;
+mod operation;
 mod pause;
 mod report;
 #[cfg(feature = "tower")]

@@ -13,8 +13,8 @@ use crate::time::Sleep;
 /// A retry that was decided on, but not waited for yet. Made by [`Attempts::pause`](crate::Attempts::pause).
 ///
 /// Wait by [`block`](Self::block), by `.await`, or by means of your own and then [`skip`](Self::skip). Only then does the
-/// attempt count and the budget's permit is spent. Dropping it undoes the retry; the [`Attempts`](crate::Attempts) are as
-/// they were before.
+/// next attempt count, and only then is the budget's permit spent. Dropping it undoes the retry: the attempt is still the
+/// same, and the permit goes back. Hooks have been told of the retry by then.
 ///
 /// # Examples
 ///

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::step::{Call, Failure};
 use crate::policy::StopReason;
 use crate::telemetry::{
-    self, BudgetLevel, GaveUp, Level, OneLine, Recovered, RetryDetails, callable_name, contain,
+    self, BudgetLevel, GaveUp, OneLine, Recovered, RetryDetails, Severity, callable_name, contain,
 };
 use crate::testing::mode::Mode;
 use crate::time::Instant;
@@ -75,8 +75,8 @@ impl Call<'_> {
     }
 
     /// Whether any hook but the policy's own would receive an event.
-    fn is_listened_to(&self, level: Level) -> bool {
-        !self.config.quiet && telemetry::anyone_listens(self.state.hooks(), level)
+    fn is_listened_to(&self, severity: Severity) -> bool {
+        !self.config.quiet && telemetry::anyone_listens(self.state.hooks(), severity)
     }
 }
 
@@ -88,7 +88,7 @@ pub(super) fn retry_scheduled(
     wait: u64,
     now: Option<Instant>,
 ) {
-    let listened_to = call.is_listened_to(Level::Warn);
+    let listened_to = call.is_listened_to(Severity::Warn);
     if listened_to || failure.has_own_hook() {
         emit_retry_scheduled(call, failure, Duration::from_nanos(wait), now, listened_to);
     }
@@ -129,7 +129,7 @@ pub(super) fn gave_up(
     reason: StopReason,
     now: Option<Instant>,
 ) {
-    if !call.is_listened_to(Level::Warn) {
+    if !call.is_listened_to(Severity::Warn) {
         return;
     }
     let (callable, shown) = (call.name(), Shown(failure));
@@ -149,7 +149,7 @@ pub(super) fn gave_up(
 }
 
 pub(super) fn recovered(call: &Call<'_>, now: Option<Instant>) {
-    if !call.is_listened_to(Level::Info) {
+    if !call.is_listened_to(Severity::Info) {
         return;
     }
     let callable = call.name();

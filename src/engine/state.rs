@@ -173,14 +173,14 @@ impl CallState {
         }
     }
 
-    /// Starts the call anew, as if it had just begun; what it took before is forgotten.
-    pub(crate) fn restart(&mut self, config: &Config, now: Option<Instant>) {
+    /// Starts the call anew: what it took before is forgotten, and its clock starts now.
+    pub(crate) fn restart(&mut self, now: Option<Instant>) {
         self.waited = 0;
         if let CallClock::Extended(extension) = &mut self.clock {
             extension.elapsed_before = Duration::ZERO;
         }
         if let Some(now) = now {
-            self.start_at(config, now);
+            self.set_started(now);
         }
     }
 

@@ -196,7 +196,9 @@ impl Call<'_> {
     fn start_anew(&mut self) {
         let now = self.now();
         self.credit(now);
-        self.state.restart(self.config, now);
+        self.state.restart(now);
+        // If this failure is asked about again, its attempt is not healthy again.
+        self.state.attempt_begins(self.config);
         *self.attempt = 1;
     }
 

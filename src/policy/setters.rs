@@ -88,7 +88,7 @@ impl<E> Retry<E> {
         self
     }
 
-    /// [`when`](Self::when) for a `static`: a function that returns a `bool`.
+    /// [`when`](Self::when) for a `static`: a function that returns a `bool`. A closure that it replaces is not freed.
     ///
     /// # Examples
     ///
@@ -110,7 +110,8 @@ impl<E> Retry<E> {
         self
     }
 
-    /// [`when`](Self::when) for a `static`: a function that returns a [`Decision`].
+    /// [`when`](Self::when) for a `static`: a function that returns a [`Decision`]. A closure that it replaces is not
+    /// freed.
     ///
     /// # Examples
     ///
@@ -529,7 +530,8 @@ impl<E> Retry<E> {
 
 /// # Budget
 impl<E> Retry<E> {
-    /// Asks a budget for each retry and credits it with each success. Default: none. See [`Budget`].
+    /// Asks a budget for each retry and credits it with each success. Default: none. See [`Budget`]. A shared budget that
+    /// it replaces is not freed.
     ///
     /// # Examples
     ///
@@ -736,8 +738,9 @@ impl<E> Retry<E> {
     ///
     /// Nested retries multiply: three attempts around three attempts are nine calls. Inside means: made while the
     /// operation of another `call`, `call_async` and the like runs on this thread or in this task. A future belongs to
-    /// where it was made. Code blocks and tower's layer don't count as outer. A nested call reports nothing and neither
-    /// asks nor credits a budget, as the outer call does.
+    /// where it was made. A code block is outer only in what runs through
+    /// [`Attempts::attempt`](crate::Attempts::attempt), and tower only as `.layer(policy.tower())`. A nested call reports
+    /// nothing and neither asks nor credits a budget, as the outer call does.
     ///
     /// # Examples
     ///

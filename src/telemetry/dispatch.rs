@@ -4,21 +4,41 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 
-use super::{GaveUp, Hook, Level, Recovered, RetryDetails};
+use super::{GaveUp, Hook, Recovered, RetryDetails, Severity};
 use crate::sync::{AtomicBool, Ordering, RwLock, process_wide, thread_local};
 use crate::testing::scope::Scopes;
 
 /// A list of hooks.
 pub(crate) type Hooks = Arc<[Arc<dyn Hook>]>;
 
+/// A hook that receives events by default. To add a telemetry sink, add a row to [`DEFAULTS`].
+struct DefaultHook {
+    hook: &'static dyn Hook,
+    /// Whether it would do something with an event of this severity.
+    listens: fn(Severity) -> bool,
+    shared: fn() -> Arc<dyn Hook>,
+}
+
 /// The default hooks. With both features tracing takes the place of the log, so that nobody sees an event twice.
-static DEFAULTS: &[&dyn Hook] = &[
+static DEFAULTS: &[DefaultHook] = &[
     #[cfg(feature = "tracing")]
-    &super::TracingHook,
+    DefaultHook {
+        hook: &super::TracingHook,
+        listens: super::tracing::listens,
+        shared: || Arc::new(super::TracingHook),
+    },
     #[cfg(all(feature = "log", not(feature = "tracing")))]
-    &super::LogHook,
+    DefaultHook {
+        hook: &super::LogHook,
+        listens: super::log::listens,
+        shared: || Arc::new(super::LogHook),
+    },
     #[cfg(feature = "metrics")]
-    &super::MetricsHook,
+    DefaultHook {
+        hook: &super::MetricsHook,
+        listens: |_| super::metrics::listens(),
+        shared: || Arc::new(super::MetricsHook),
+    },
 ];
 
 process_wide! {
@@ -90,17 +110,10 @@ fn replace_hooks(hooks: Option<Hooks>) {
 /// ```
 #[must_use]
 pub fn hooks() -> Vec<Arc<dyn Hook>> {
-    if let Some(hooks) = scoped_hooks_now().or_else(process_hooks) {
-        return hooks.to_vec();
+    match scoped_hooks_now().or_else(process_hooks) {
+        Some(hooks) => hooks.to_vec(),
+        None => DEFAULTS.iter().map(|default| (default.shared)()).collect(),
     }
-    vec![
-        #[cfg(feature = "tracing")]
-        Arc::new(super::TracingHook),
-        #[cfg(all(feature = "log", not(feature = "tracing")))]
-        Arc::new(super::LogHook),
-        #[cfg(feature = "metrics")]
-        Arc::new(super::MetricsHook),
-    ]
 }
 
 fn process_hooks() -> Option<Hooks> {
@@ -153,29 +166,10 @@ pub(crate) fn scoped_hooks_now() -> Option<Hooks> {
 
 /// Whether any hook would do something with an event. Asked first, because making the details costs more than a retry.
 #[inline]
-pub(crate) fn anyone_listens(scoped: Option<&Hooks>, level: Level) -> bool {
-    scoped.is_some() || REPLACED.load(Ordering::Relaxed) || defaults_listen(level)
-}
-
-#[cfg_attr(
-    not(any(feature = "log", feature = "tracing")),
-    allow(unused_variables, reason = "metrics have no levels")
-)]
-#[inline]
-fn defaults_listen(level: Level) -> bool {
-    #[cfg(feature = "tracing")]
-    if super::tracing::listens(level) {
-        return true;
-    }
-    #[cfg(all(feature = "log", not(feature = "tracing")))]
-    if super::log::listens(level) {
-        return true;
-    }
-    #[cfg(feature = "metrics")]
-    if super::metrics::listens() {
-        return true;
-    }
-    false
+pub(crate) fn anyone_listens(scoped: Option<&Hooks>, severity: Severity) -> bool {
+    scoped.is_some()
+        || REPLACED.load(Ordering::Relaxed)
+        || DEFAULTS.iter().any(|default| (default.listens)(severity))
 }
 
 /// Reports that a retry is scheduled. `scoped`: the hooks of the scope that the call was made in.
@@ -195,8 +189,8 @@ pub(crate) fn emit_recovered(scoped: Option<&Hooks>, details: &Recovered<'_>) {
 
 fn emit(scoped: Option<&Hooks>, event: impl Fn(&dyn Hook)) {
     let Some(hooks) = scoped.cloned().or_else(process_hooks) else {
-        for hook in DEFAULTS {
-            contain(|| event(*hook));
+        for default in DEFAULTS {
+            contain(|| event(default.hook));
         }
         return;
     };

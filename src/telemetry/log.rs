@@ -8,7 +8,7 @@ use std::time::Duration;
 use log::Record;
 use log::kv::{Error, Key, Source, ToValue, Value, VisitSource};
 
-use super::{GaveUp, Hook, Level, Recovered, RetryDetails, TARGET};
+use super::{GaveUp, Hook, Recovered, RetryDetails, Severity, TARGET};
 
 /// Writes log records with target `stamina`.
 ///
@@ -40,16 +40,16 @@ pub struct LogHook;
 
 /// Whether a record of this level could be seen.
 #[inline]
-pub(super) fn listens(level: Level) -> bool {
-    let level = log_level(level);
+pub(super) fn listens(severity: Severity) -> bool {
+    let level = log_level(severity);
     level <= log::STATIC_MAX_LEVEL && level <= log::max_level()
 }
 
 #[inline]
-fn log_level(level: Level) -> log::Level {
-    match level {
-        Level::Warn => log::Level::Warn,
-        Level::Info => log::Level::Info,
+fn log_level(severity: Severity) -> log::Level {
+    match severity {
+        Severity::Warn => log::Level::Warn,
+        Severity::Info => log::Level::Info,
     }
 }
 
@@ -63,7 +63,7 @@ impl Hook for LogHook {
             ("error_type", Field::Text(details.error_type)),
             ("caused_by", Field::Error(details.caused_by)),
         ];
-        write(Level::Warn, "stamina.retry_scheduled", &fields);
+        write(Severity::Warn, "stamina.retry_scheduled", &fields);
     }
 
     fn gave_up(&self, details: &GaveUp<'_>) {
@@ -75,7 +75,7 @@ impl Hook for LogHook {
             ("error_type", Field::Text(details.error_type)),
             ("caused_by", Field::Error(details.caused_by)),
         ];
-        write(Level::Warn, "stamina.gave_up", &fields);
+        write(Severity::Warn, "stamina.gave_up", &fields);
     }
 
     fn recovered(&self, details: &Recovered<'_>) {
@@ -84,15 +84,15 @@ impl Hook for LogHook {
             ("attempts", Field::Number(details.attempts)),
             ("waited_so_far", Field::Seconds(details.waited_so_far)),
         ];
-        write(Level::Info, "stamina.recovered", &fields);
+        write(Severity::Info, "stamina.recovered", &fields);
     }
 }
 
 /// Whether the logger, each time it read the text of the last record, read its key-values too.
 static SHOWS_KEY_VALUES: AtomicBool = AtomicBool::new(false);
 
-fn write(level: Level, event: &str, fields: &[(&str, Field<'_>)]) {
-    if !listens(level) {
+fn write(severity: Severity, event: &str, fields: &[(&str, Field<'_>)]) {
+    if !listens(severity) {
         return;
     }
     let fields = Fields {
@@ -103,7 +103,7 @@ fn write(level: Level, event: &str, fields: &[(&str, Field<'_>)]) {
     };
     log::logger().log(
         &Record::builder()
-            .level(log_level(level))
+            .level(log_level(severity))
             .target(TARGET)
             .module_path_static(Some(module_path!()))
             .args(format_args!("{event}{fields}"))

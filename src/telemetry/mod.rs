@@ -27,7 +27,7 @@ pub(crate) use self::one_line::OneLine;
 
 /// The level of an event.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Level {
+pub(crate) enum Severity {
     /// A retry is scheduled, or a call gave up.
     Warn,
     /// A call recovered.

@@ -3,7 +3,7 @@
 use tracing::level_filters::LevelFilter;
 use tracing::{Level as TracingLevel, event};
 
-use super::{GaveUp, Hook, Level, Recovered, RetryDetails, TARGET};
+use super::{GaveUp, Hook, Recovered, RetryDetails, Severity, TARGET};
 
 /// Emits `tracing` events with target `stamina`, in the caller's span.
 ///
@@ -35,16 +35,16 @@ pub struct TracingHook;
 
 /// Whether an event of this level could be seen.
 #[inline]
-pub(super) fn listens(level: Level) -> bool {
-    let tracing_level = match level {
-        Level::Warn => TracingLevel::WARN,
-        Level::Info => TracingLevel::INFO,
+pub(super) fn listens(severity: Severity) -> bool {
+    let level = match severity {
+        Severity::Warn => TracingLevel::WARN,
+        Severity::Info => TracingLevel::INFO,
     };
     #[cfg(feature = "log")]
     if no_subscriber() {
-        return super::log::listens(level);
+        return super::log::listens(severity);
     }
-    tracing_level <= LevelFilter::current()
+    level <= LevelFilter::current()
 }
 
 #[cfg(feature = "log")]

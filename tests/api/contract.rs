@@ -174,14 +174,14 @@ fn a_code_block_has_its_parts() {
     assert_eq!(policy.start().succeed::<u8>(4), 4);
 }
 
-/// A call that ended well has no next wait either.
 #[test]
-fn after_a_success_no_wait_follows() {
+fn after_a_success_the_next_wait_is_the_first_of_a_new_call() {
     let policy = Retry::on::<&str>();
     let mut attempts = policy.start();
     assert!(attempts.next_wait().is_some());
+    attempts.decide(&"down").unwrap();
     attempts.succeed(());
-    assert_eq!(attempts.next_wait(), None);
+    assert_eq!(attempts.next_wait(), policy.start().next_wait());
 }
 
 #[test]

@@ -124,7 +124,10 @@ fn a_whole_file() {
         "wait_exp_base": 1.5, "full_jitter": true}"#;
     assert_eq!(from_json(json), Ok(expected));
     assert_eq!(
-        Retry::on::<()>().with_settings(expected).settings(),
+        Retry::on::<()>()
+            .attempt_timeout(ms(1), || ())
+            .with_settings(expected)
+            .settings(),
         expected
     );
 }

@@ -320,7 +320,7 @@ fn futures_are_send_when_their_parts_are() {
     });
     // What is not `Send` can still be awaited.
     let local = Rc::new(1);
-    let future = STRINGS.call_async(|| std::future::ready(Ok(Rc::clone(&local))));
+    let future = STRINGS.call_async(|| ready(Ok(Rc::clone(&local))));
     assert_eq!(*futures::executor::block_on(future).unwrap(), 1);
     let service = Service {
         policy: Retry::on(),
@@ -338,7 +338,7 @@ fn every_public_future_can_be_printed() {
     fn print(future: impl Debug) -> String {
         format!("{future:?}")
     }
-    let operation = || std::future::ready(Ok::<u8, Boxed>(1));
+    let operation = || ready(Ok::<u8, Boxed>(1));
     assert!(print(POLICY.call_async(operation)).contains("RetryFuture"));
     assert!(print(POLICY.report_async(operation)).contains("new"));
     assert!(print(POLICY.wrap_async(move |()| operation())(())).contains("new"));

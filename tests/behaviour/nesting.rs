@@ -290,7 +290,7 @@ fn a_call_dropped_halfway_leaves_nothing() {
 }
 
 #[test]
-fn a_future_made_inside_and_polled_outside_is_as_deep_as_where_it_is_polled() {
+fn a_future_is_as_deep_as_where_it_was_made_wherever_it_is_polled() {
     static INNER: Retry<&str> = Retry::on::<&str>().attempts(1).named("inner");
     let (recorder, _guard) = Recorder::here();
     let mut made = None;
@@ -301,6 +301,25 @@ fn a_future_made_inside_and_polled_outside_is_as_deep_as_where_it_is_polled() {
         })
         .unwrap();
     futures::executor::block_on(made.unwrap()).unwrap_err();
+    saw(&recorder, &[("inner", 1)]);
+
+    // A background task of a client's own runtime, made outside and polled inside of another operation's `block_on`.
+    let made = INNER.call_async(|| ready(down()));
+    policy("outer")
+        .call(|| {
+            assert_eq!(here(), 1);
+            Ok(())
+        })
+        .unwrap();
+    let mut made = Some(made);
+    policy("outer")
+        .call(|| {
+            futures::executor::block_on(made.take().unwrap()).unwrap_err();
+            // The operation's own depth is as before.
+            assert_eq!(here(), 1);
+            Ok(())
+        })
+        .unwrap();
     saw(&recorder, &[("inner", 0)]);
 }
 
@@ -359,7 +378,7 @@ fn outermost_only_is_one_attempt_inside_and_all_of_them_outside() {
         });
         assert_eq!(
             (report.attempts, report.stop_reason),
-            (1, Some(StopReason::AttemptsExhausted))
+            (1, Some(StopReason::Nested))
         );
         report.result
     });
@@ -369,15 +388,12 @@ fn outermost_only_is_one_attempt_inside_and_all_of_them_outside() {
         .iter()
         .map(|told| format!("{} {}", told.callable(), told.short()))
         .collect();
-    let gave_up = "inner gave up 1 attempts_exhausted";
+    // The nested call reports nothing: the outer one does.
     assert_eq!(
         told,
         [
-            gave_up,
             "outer retry 1",
-            gave_up,
             "outer retry 2",
-            gave_up,
             "outer gave up 3 attempts_exhausted"
         ]
     );
@@ -414,11 +430,8 @@ fn outermost_only_holds_for_every_driver_and_for_futures() {
         let mut block = inner.start();
         assert_eq!(block.next_wait(), None);
         assert_eq!(block.again("down"), Err("down"));
-        assert_eq!(block.stop_reason(), Some(StopReason::AttemptsExhausted));
-        assert_eq!(
-            inner.start().decide(&"down"),
-            Err(StopReason::AttemptsExhausted)
-        );
+        assert_eq!(block.stop_reason(), Some(StopReason::Nested));
+        assert_eq!(inner.start().decide(&"down"), Err(StopReason::Nested));
         // A block around a block is nothing to be inside of, but this one is inside a call.
         down()
     }));
@@ -427,7 +440,7 @@ fn outermost_only_holds_for_every_driver_and_for_futures() {
 }
 
 #[test]
-fn outermost_only_asks_its_predicate_and_leaves_its_budget_alone() {
+fn outermost_only_neither_asks_its_predicate_nor_its_budget_nor_feeds_it() {
     let clock = ManualClock::new();
     let budget = Arc::new(stamina::Budget::new());
     let asked = Arc::new(AtomicU32::new(0));
@@ -441,7 +454,16 @@ fn outermost_only_asks_its_predicate_and_leaves_its_budget_alone() {
             .timer(clock.timer())
     };
     policy("outer").call(|| inner.call(down)).unwrap_err();
-    assert_eq!(asked.load(Ordering::Relaxed), 2);
-    let balance = budget.balance(stamina::Clock::now(clock));
-    assert!((balance - 3.0).abs() < 1e-9, "{balance}");
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
+    let balance = || budget.balance(stamina::Clock::now(clock));
+    assert!((balance() - 2.0).abs() < 1e-9, "{}", balance());
+    // A success of both is credited once, by the outer call.
+    let outer = policy("outer").shared_budget(Arc::clone(&budget));
+    let outer = outer.timer(clock.timer());
+    outer.call(|| inner.call(|| Ok::<_, &str>(()))).unwrap();
+    let credited = balance();
+    outer.call(|| Ok::<_, &str>(())).unwrap();
+    assert!(credited > 2.0, "{credited}");
+    let each = credited - 2.0;
+    assert!((balance() - credited - each).abs() < 1e-9, "{}", balance());
 }

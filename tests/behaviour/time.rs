@@ -3,7 +3,7 @@
 use crate::support::{ManualClock, clock, ms, poll, secs};
 use futures::executor::block_on;
 use stamina::testing::{self, Testing, VirtualClock};
-use stamina::{Budget, Clock, Retry, Sleep, Timer};
+use stamina::{Budget, Clock, Decision, Retry, Sleep, Timer};
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -58,7 +58,9 @@ fn without_timeout_and_budget_no_clock_is_read() {
         .wait_jitter(Duration::ZERO)
         .timer(clock.timer());
     let mut context = ();
-    let of = policy.clone().when(|_: &&str| Duration::ZERO);
+    let of = policy
+        .clone()
+        .when(|_: &&str| Decision::RetryExactly(Duration::ZERO));
     let _ = policy.call(down);
     let _ = policy.call(|| Ok::<_, &str>(()));
     let _ = block_on(of.call_async(|| async { down() }));

@@ -99,80 +99,337 @@ fn own_waits_are_asked_for_the_number_of_the_failed_attempt() {
     assert_eq!(wait(&policy, 2), ms(14));
 }
 
+/// What was set, and the bounds of the first six waits in milliseconds. What is not in a row was not set.
+///
+/// By default: `wait_initial` 100 ms, growth 2, `J(n) = min(1 s, 10 * e(n), M / 2)`, `M = max(5 s, wait_initial + J(1))`.
 #[test]
-fn shapes_of_schedules() {
-    let policy = || Retry::on::<()>().wait_jitter(Duration::ZERO);
-    schedule(
-        &policy().wait_exp_base(3.0),
-        &[
+#[allow(clippy::too_many_lines, reason = "a table")]
+fn the_table_of_waits() {
+    type Bounds = [(u64, u64); 6];
+    #[track_caller]
+    fn row(set: impl FnOnce(Retry<()>) -> Retry<()>, expected: Bounds) {
+        schedule(&set(endless()), &expected);
+    }
+    const ALL_5_S: Bounds = [(5000, 5000); 6];
+
+    // Nothing, or one setting alone: what was not set adapts, what was set holds.
+    row(
+        |p| p,
+        [
+            (100, 1100),
+            (200, 1200),
+            (400, 1400),
+            (800, 1800),
+            (1600, 2600),
+            (3200, 4200),
+        ],
+    );
+    row(
+        |p| p.wait_initial(ms(5)),
+        [
+            (5, 55),
+            (10, 110),
+            (20, 220),
+            (40, 440),
+            (80, 880),
+            (160, 1160),
+        ],
+    );
+    row(|p| p.wait_initial(secs(30)), [(30_000, 31_000); 6]);
+    row(|p| p.wait_initial(secs(5)), [(5000, 6000); 6]);
+    row(|p| p.wait_initial(secs(4)), [(4000, 5000); 6]);
+    row(|p| p.wait_initial(Duration::ZERO), [(0, 0); 6]);
+    row(
+        |p| p.wait_max(secs(1)),
+        [
+            (100, 600),
+            (200, 700),
+            (400, 900),
+            (500, 1000),
+            (500, 1000),
+            (500, 1000),
+        ],
+    );
+    row(
+        |p| p.wait_max(ms(1200)),
+        [
+            (100, 700),
+            (200, 800),
+            (400, 1000),
+            (600, 1200),
+            (600, 1200),
+            (600, 1200),
+        ],
+    );
+    row(|p| p.wait_max(ms(50)), [(25, 50); 6]);
+    row(|p| p.wait_max(Duration::ZERO), [(0, 0); 6]);
+    row(
+        |p| p.wait_max(secs(60)),
+        [
+            (100, 1100),
+            (200, 1200),
+            (400, 1400),
+            (800, 1800),
+            (1600, 2600),
+            (3200, 4200),
+        ],
+    );
+    row(
+        |p| p.wait_jitter(Duration::ZERO),
+        [
             (100, 100),
-            (300, 300),
-            (900, 900),
-            (2700, 2700),
-            (5000, 5000),
+            (200, 200),
+            (400, 400),
+            (800, 800),
+            (1600, 1600),
+            (3200, 3200),
         ],
     );
-    schedule(&policy().wait_exp_base(1.0), &[(100, 100); 9]);
-    schedule(
-        &policy().wait_exp_base(1.5),
-        &[(100, 100), (150, 150), (225, 225)],
-    );
-    schedule(
-        &policy().wait_exp_base(f64::MAX),
-        &[(100, 100), (5000, 5000), (5000, 5000)],
-    );
-    schedule(&policy().wait_initial(Duration::ZERO), &[(0, 0); 9]);
-    schedule(
-        &policy()
-            .wait_initial(Duration::ZERO)
-            .wait_exp_base(f64::MAX),
-        &[(0, 0); 9],
-    );
-    schedule(&policy().wait_initial(secs(9)), &[(5000, 5000); 9]);
-    schedule(&policy().wait_max(Duration::ZERO), &[(0, 0); 9]);
-    schedule(
-        &policy().wait_max(ms(250)),
-        &[(100, 100), (200, 200), (250, 250), (250, 250)],
-    );
-    schedule(
-        &policy().waits(|n| ms(7) * n),
-        &[(7, 7), (14, 14), (21, 21)],
-    );
-    schedule(&policy().waits(|_| Duration::MAX), &[(5000, 5000); 9]);
-    // The room for the jitter is kept free below the cap; wider than the cap it is the cap.
-    schedule(
-        &Retry::on().wait_max(ms(1200)),
-        &[(100, 1100), (200, 1200), (200, 1200)],
-    );
-    schedule(&Retry::on().wait_jitter(secs(60)), &[(0, 5000); 9]);
-    schedule(
-        &Retry::on().wait_jitter(secs(60)).wait_max(ms(3)),
-        &[(0, 3); 9],
-    );
-    schedule(&Retry::on().waits(|_| Duration::MAX), &[(4000, 5000); 9]);
-    schedule(&Retry::on().waits(|_| Duration::ZERO), &[(0, 1000); 9]);
-    // Full jitter: from zero up to the exponential, and no width on top.
-    schedule(
-        &Retry::on().full_jitter(),
-        &[
-            (0, 100),
-            (0, 200),
-            (0, 400),
-            (0, 800),
-            (0, 1600),
-            (0, 3200),
-            (0, 5000),
-            (0, 5000),
+    row(
+        |p| p.wait_jitter(ms(30)),
+        [
+            (100, 130),
+            (200, 230),
+            (400, 430),
+            (800, 830),
+            (1600, 1630),
+            (3200, 3230),
         ],
     );
-    schedule(
-        &Retry::on().full_jitter().wait_jitter(Duration::ZERO),
-        &[(0, 100), (0, 200)],
+    // A jitter that was set is not cut by the default maximum, which grows to hold the first wait.
+    row(|p| p.wait_jitter(secs(60)), [(100, 60_100); 6]);
+    row(|p| p.wait_exp_base(1.0), [(100, 1100); 6]);
+    row(
+        |p| p.wait_exp_base(3.0),
+        [
+            (100, 1100),
+            (300, 1300),
+            (900, 1900),
+            (2700, 3700),
+            (4000, 5000),
+            (4000, 5000),
+        ],
     );
-    schedule(
-        &Retry::on().full_jitter().waits(|_| Duration::MAX),
-        &[(0, 5000); 9],
+    row(
+        |p| p.wait_exp_base(f64::MAX),
+        [
+            (100, 1100),
+            (4000, 5000),
+            (4000, 5000),
+            (4000, 5000),
+            (4000, 5000),
+            (4000, 5000),
+        ],
     );
+    row(
+        Retry::full_jitter,
+        [(0, 100), (0, 200), (0, 400), (0, 800), (0, 1600), (0, 3200)],
+    );
+    row(|p| p.fixed(ms(250)), [(250, 250); 6]);
+    row(|p| p.fixed(secs(60)), [(60_000, 60_000); 6]);
+    row(|p| p.fixed(Duration::ZERO), [(0, 0); 6]);
+    row(
+        |p| p.waits(|n| ms(7) * n),
+        [
+            (7, 77),
+            (14, 154),
+            (21, 231),
+            (28, 308),
+            (35, 385),
+            (42, 462),
+        ],
+    );
+    row(|p| p.waits(|_| secs(60)), [(60_000, 61_000); 6]);
+    row(|p| p.waits(|_| Duration::ZERO), [(0, 0); 6]);
+
+    // Two.
+    row(
+        |p| p.wait_initial(ms(5)).wait_max(ms(50)),
+        [(5, 30), (10, 35), (20, 45), (25, 50), (25, 50), (25, 50)],
+    );
+    row(
+        |p| p.wait_initial(ms(5)).wait_jitter(secs(1)),
+        [
+            (5, 1005),
+            (10, 1010),
+            (20, 1020),
+            (40, 1040),
+            (80, 1080),
+            (160, 1160),
+        ],
+    );
+    row(
+        |p| p.wait_initial(secs(30)).wait_jitter(Duration::ZERO),
+        [(30_000, 30_000); 6],
+    );
+    row(
+        |p| p.wait_initial(secs(30)).wait_max(secs(5)),
+        [(4000, 5000); 6],
+    );
+    row(
+        |p| p.wait_initial(secs(30)).wait_max(secs(90)),
+        [
+            (30_000, 31_000),
+            (60_000, 61_000),
+            (89_000, 90_000),
+            (89_000, 90_000),
+            (89_000, 90_000),
+            (89_000, 90_000),
+        ],
+    );
+    row(
+        |p| p.wait_initial(secs(9)).full_jitter(),
+        [
+            (0, 9000),
+            (0, 10_000),
+            (0, 10_000),
+            (0, 10_000),
+            (0, 10_000),
+            (0, 10_000),
+        ],
+    );
+    row(|p| p.wait_initial(ms(5)).fixed(ms(250)), [(250, 250); 6]);
+    row(|p| p.wait_initial(ms(5)).wait_exp_base(1.0), [(5, 55); 6]);
+    // The jitter has room below a maximum that was set; wider than the maximum it is the maximum.
+    row(
+        |p| p.wait_max(secs(2)).wait_jitter(secs(1)),
+        [
+            (100, 1100),
+            (200, 1200),
+            (400, 1400),
+            (800, 1800),
+            (1000, 2000),
+            (1000, 2000),
+        ],
+    );
+    row(|p| p.wait_max(ms(3)).wait_jitter(secs(60)), [(0, 3); 6]);
+    row(
+        |p| p.wait_max(ms(250)).wait_jitter(Duration::ZERO),
+        [
+            (100, 100),
+            (200, 200),
+            (250, 250),
+            (250, 250),
+            (250, 250),
+            (250, 250),
+        ],
+    );
+    row(
+        |p| p.wait_max(ms(250)).full_jitter(),
+        [(0, 100), (0, 200), (0, 250), (0, 250), (0, 250), (0, 250)],
+    );
+    row(|p| p.wait_max(ms(20)).fixed(ms(250)), [(250, 250); 6]);
+    row(|p| p.fixed(ms(250)).wait_max(ms(20)), [(20, 20); 6]);
+    row(
+        |p| p.wait_max(ms(20)).waits(|n| ms(7) * n),
+        [(7, 17), (10, 20), (10, 20), (10, 20), (10, 20), (10, 20)],
+    );
+    row(
+        |p| p.wait_jitter(ms(30)).full_jitter(),
+        [(0, 100), (0, 200), (0, 400), (0, 800), (0, 1600), (0, 3200)],
+    );
+    row(|p| p.wait_jitter(ms(30)).fixed(ms(250)), [(250, 250); 6]);
+    row(|p| p.fixed(ms(250)).wait_jitter(ms(30)), [(250, 280); 6]);
+    row(
+        |p| p.wait_jitter(ms(30)).waits(|n| ms(7) * n),
+        [(7, 37), (14, 44), (21, 51), (28, 58), (35, 65), (42, 72)],
+    );
+    row(
+        |p| p.full_jitter().waits(|n| ms(7) * n),
+        [(0, 7), (0, 14), (0, 21), (0, 28), (0, 35), (0, 42)],
+    );
+    row(|p| p.full_jitter().fixed(ms(250)), [(250, 250); 6]);
+    row(|p| p.fixed(ms(250)).full_jitter(), [(0, 250); 6]);
+    row(|p| p.waits(|_| secs(9)).fixed(ms(250)), [(250, 250); 6]);
+    row(
+        |p| p.waits(|_| secs(60)).wait_max(secs(5)),
+        [(4000, 5000); 6],
+    );
+
+    // Three and more.
+    row(
+        |p| {
+            p.wait_initial(secs(9))
+                .wait_jitter(Duration::ZERO)
+                .wait_max(secs(5))
+        },
+        ALL_5_S,
+    );
+    row(
+        |p| {
+            p.wait_initial(secs(30))
+                .wait_exp_base(1.0)
+                .wait_jitter(Duration::ZERO)
+        },
+        [(30_000, 30_000); 6],
+    );
+    row(
+        |p| {
+            p.wait_initial(ms(50))
+                .wait_max(ms(400))
+                .wait_jitter(ms(100))
+        },
+        [
+            (50, 150),
+            (100, 200),
+            (200, 300),
+            (300, 400),
+            (300, 400),
+            (300, 400),
+        ],
+    );
+    row(
+        |p| {
+            p.waits(|_| Duration::MAX)
+                .wait_max(secs(5))
+                .wait_jitter(Duration::ZERO)
+        },
+        ALL_5_S,
+    );
+    row(
+        |p| p.waits(|_| secs(9)).wait_max(secs(5)).full_jitter(),
+        [(0, 5000); 6],
+    );
+}
+
+#[test]
+fn no_wait_overflows() {
+    const MOST: Duration = Duration::from_nanos(u64::MAX);
+    for number in [
+        1,
+        2,
+        64,
+        65,
+        1 << 20,
+        i32::MAX as u32,
+        i32::MAX as u32 + 1,
+        u32::MAX,
+    ] {
+        let bounds = |policy: Retry<()>| policy.schedule().nth(number as usize - 1).unwrap();
+        assert_eq!(bounds(endless_absurd()), (Duration::ZERO, MOST), "{number}");
+        assert_eq!(
+            bounds(endless().fixed(Duration::MAX)),
+            (MOST, MOST),
+            "{number}"
+        );
+        assert_eq!(
+            bounds(endless().waits(|_| Duration::MAX)),
+            (MOST - secs(1), MOST),
+            "{number}"
+        );
+        let grown = bounds(
+            endless()
+                .wait_initial(Duration::MAX)
+                .wait_exp_base(f64::MAX),
+        );
+        assert_eq!(grown, (MOST - secs(1), MOST), "{number}");
+        let full = bounds(endless().wait_initial(Duration::MAX).full_jitter());
+        assert_eq!(full, (Duration::ZERO, MOST), "{number}");
+        assert!(
+            wait(&endless().fixed(Duration::MAX), number) == MOST,
+            "{number}"
+        );
+    }
 }
 
 #[test]

@@ -74,9 +74,10 @@ fn the_error_comes_back_and_the_reason_is_kept() {
     assert_eq!(attempts.again("gone"), Err("gone"));
     assert_eq!(attempts.stop_reason(), Some(StopReason::NotRetryable));
     assert_eq!(attempts.number(), 2);
-    // It does not end there if the caller does not want it to.
-    assert_eq!(attempts.decide(&"down"), Ok(ms(200)));
-    assert_eq!((attempts.stop_reason(), attempts.number()), (None, 3));
+    // It has ended: the next failure comes back too, whatever it is.
+    assert_eq!(attempts.decide(&"down"), Err(StopReason::NotRetryable));
+    assert_eq!(attempts.again("down"), Err("down"));
+    assert_eq!((attempts.next_wait(), attempts.number()), (None, 2));
 }
 
 #[test]
@@ -136,7 +137,7 @@ fn next_wait_knows_every_limit_but_predicate_and_budget() {
     assert_eq!(next(&jitter.clone().timeout(ms(100)), 0), None);
     assert_eq!(
         next(&jitter.clone().timeout(ms(101)), 0),
-        Some((ms(100), ms(1100)))
+        Some((ms(100), ms(101) - Duration::from_nanos(1)))
     );
     assert_eq!(
         next(&jitter.clone().when(|_| false), 0),

@@ -6,7 +6,7 @@ use crate::support::{
 };
 use futures::executor::block_on;
 use stamina::testing::{self, Testing, VirtualClock};
-use stamina::{Retry, StopReason, Timer};
+use stamina::{Decision, Retry, StopReason, Timer};
 use std::cell::Cell;
 use std::future::{Future, pending, poll_fn, ready};
 use std::pin::{Pin, pin};
@@ -142,7 +142,7 @@ impl Drop for Alive {
 #[test]
 fn dropped_during_an_attempt_or_a_wait_it_leaves_nothing_behind() {
     let clock = ManualClock::new();
-    let budget = Arc::new(stamina::Budget::new());
+    let budget = Arc::new(stamina::Budget::new().floor(3));
     let policy = steered(clock).shared_budget(Arc::clone(&budget));
     let alive = Arc::new(AtomicU32::new(0));
     let (recorder, _hooks) = Recorder::here();
@@ -507,7 +507,7 @@ fn a_cut_attempt_is_judged_like_any_other() {
 fn waits_of_zero_do_not_wait() {
     // On a clock that never moves a real wait would hang.
     let clock = ManualClock::new();
-    let policy = steered(clock).when(|_| Duration::ZERO);
+    let policy = steered(clock).when(|_| Decision::RetryExactly(Duration::ZERO));
     let report = at_once(policy.report_async(|| async { Err::<(), _>("down") }));
     assert_eq!(
         (report.attempts, report.stop_reason),

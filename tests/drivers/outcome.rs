@@ -116,7 +116,7 @@ fn telemetry_names_the_error_type_and_shows_the_outcome() {
         else {
             panic!("{told:?}");
         };
-        assert_eq!((caused_by.as_str(), error_type), ("Ok(503)", "&str"));
+        assert_eq!((caused_by.as_str(), error_type), ("Ok(503)", "u16"));
     }
 }
 

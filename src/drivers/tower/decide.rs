@@ -4,10 +4,11 @@ use std::fmt::{self, Debug};
 
 use ::tower::BoxError;
 
-use super::{Boxed, BoxedOutcome, CloneRequest, On, Policy, Wait};
+use super::{Boxed, BoxedOutcome, CloneRequest, On, Policy};
 use crate::engine::{ByError, ByOutcome, Failed, Failure};
 use crate::policy::{Decision, Retry};
 use crate::telemetry::RetryDetails;
+use crate::time::Sleep;
 
 /// A policy whose own predicate decides: the default.
 #[derive(Clone, Copy, Debug)]
@@ -24,10 +25,10 @@ macro_rules! decide_by_policy {
         where
             $($bounds)*
         {
-            type Future = Wait;
+            type Future = Sleep;
 
             #[inline]
-            fn retry(&mut self, _: &mut Req, outcome: &mut Result<Res, $error>) -> Option<Wait> {
+            fn retry(&mut self, _: &mut Req, outcome: &mut Result<Res, $error>) -> Option<Sleep> {
                 let policy = &*self.retry;
                 self.request.follow(policy, |call| call.judge::<_, $classify>(policy, outcome))
             }
@@ -54,9 +55,9 @@ macro_rules! decide_by_request {
             V: Into<Decision>,
             $($bounds)*
         {
-            type Future = Wait;
+            type Future = Sleep;
 
-            fn retry(&mut self, request: &mut Req, outcome: &mut Result<Res, $error>) -> Option<Wait> {
+            fn retry(&mut self, request: &mut Req, outcome: &mut Result<Res, $error>) -> Option<Sleep> {
                 let policy = &*self.retry;
                 let failure = FailedRequest {
                     policy,

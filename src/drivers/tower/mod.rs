@@ -83,7 +83,7 @@ pub use self::attempt_timeout::{AttemptFuture, AttemptTimeout, IntoOutcome};
 pub use self::clone_request::{ByClone, CloneRequest};
 pub use self::decide::{ByPolicy, ByRequest};
 pub use self::kind::{Boxed, BoxedOutcome, Kind, On};
-pub use self::policy::{Policy, Wait};
+pub use self::policy::Policy;
 use crate::policy::{Parts, Retry};
 
 /// # Tower

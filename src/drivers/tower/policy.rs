@@ -2,15 +2,12 @@
 
 use std::cell::Cell;
 use std::fmt::{self, Debug};
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::{ByClone, ByPolicy, ByRequest, CloneRequest, Kind};
 use crate::engine::{Call, CallState, Callable, Pending, Step};
-use crate::policy::{Decision, Retry};
+use crate::policy::{Config, Decision, Retry};
 use crate::time::{Instant, Sleep};
 
 /// A [`Retry`] as a [`tower::retry::Policy`], and as a [`Layer`](::tower::Layer). Made by [`Retry::tower`].
@@ -62,6 +59,8 @@ pub(super) struct Request {
     state: CallState,
     /// The attempt under way, from 1.
     number: u32,
+    /// The retry that tower waits for. tower drops this copy of the policy with its request, and so gives the permit back.
+    pending: Option<Pending>,
     /// When the request began that the next copy of this policy is for.
     began: Option<Instant>,
 }
@@ -73,7 +72,16 @@ impl Request {
         Self {
             state: CallState::new(),
             number: 1,
+            pending: None,
             began: None,
+        }
+    }
+
+    /// Begins the retry that was waited for, if there is one.
+    #[inline]
+    fn begin_retry(&mut self, config: &Config) {
+        if let Some(pending) = self.pending.take() {
+            pending.begin(config, &mut self.state, &mut self.number);
         }
     }
 
@@ -83,8 +91,13 @@ impl Request {
         &mut self,
         policy: &Retry<E>,
         decide: impl FnOnce(&mut Call<'_>) -> Step,
-    ) -> Option<Wait> {
+    ) -> Option<Sleep> {
         let config = &policy.config;
+        // A driver that does not ask for a copy of the request has sent the retry by now.
+        self.begin_retry(config);
+        if self.state.started().is_none() {
+            self.state.start(config, false);
+        }
         let mut call = Call {
             config,
             state: &mut self.state,
@@ -94,12 +107,9 @@ impl Request {
         let Step::Retry(pending) = decide(&mut call) else {
             return None;
         };
-        // This copy of the policy is dropped with its request, so there is nothing to undo but the permit.
-        pending.count(&mut self.state, &mut self.number);
-        Some(Wait {
-            sleep: config.timer.sleep(pending.wait()),
-            pending: Some(pending),
-        })
+        let sleep = config.timer.sleep(pending.wait());
+        self.pending = Some(pending);
+        Some(sleep)
     }
 }
 
@@ -187,21 +197,18 @@ impl<K: Kind, C, W> Policy<K, C, W> {
         C: CloneRequest<Req>,
     {
         let config = &self.retry.config;
-        let Request {
-            state,
-            number,
-            began,
-        } = &mut self.request;
-        if *number > 1 {
-            // Only a request's own copy of the policy has retried, so this is one.
-            state.attempt_begins(config);
-        } else {
-            // This is the layer's policy: a new request begins, and its copy of the policy is made next.
-            *began = config.reads_clock().then(|| config.timer.now());
+        let copy = self.cloner.clone_request(request);
+        self.request.begin_retry(config);
+        // Only a request's own copy of the policy retries. The layer's policy never does: a new request begins, and its
+        // copy of the policy is made next.
+        let is_retry = self.request.number > 1;
+        if !is_retry {
+            self.request.began = config.reads_clock().then(|| config.timer.now());
         }
         if self.cuts_attempts {
             let new = CallState::new();
-            let state = if *number > 1 { &*state } else { &new };
+            let state = if is_retry { &self.request.state } else { &new };
+            // Set last, because the function that copies may send requests of its own.
             SENDING.set(Sending {
                 depth: state.depth(),
                 remaining: state.remaining(config, state.now(config)),
@@ -210,7 +217,7 @@ impl<K: Kind, C, W> Policy<K, C, W> {
             let can_cut = config.settings.attempt_timeout.is_none();
             assert!(can_cut, "{CAN_NOT_CUT}");
         }
-        self.cloner.clone_request(request)
+        copy
     }
 }
 
@@ -255,27 +262,6 @@ impl<K: Kind, C, W> Debug for Policy<K, C, W> {
             .field("retry", &self.retry)
             .field("number", &self.request.number)
             .finish_non_exhaustive()
-    }
-}
-
-/// The wait before a request is sent again. Dropped before it is ready, it gives the permit back.
-#[derive(Debug)]
-#[must_use = "futures do nothing unless you `.await` or poll them"]
-pub struct Wait {
-    sleep: Sleep,
-    pending: Option<Pending>,
-}
-
-impl Future for Wait {
-    type Output = ();
-
-    #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        ready!(Pin::new(&mut self.sleep).poll(cx));
-        if let Some(pending) = self.pending.take() {
-            pending.spend();
-        }
-        Poll::Ready(())
     }
 }
 
