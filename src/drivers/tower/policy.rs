@@ -93,11 +93,12 @@ impl Request {
         decide: impl FnOnce(&mut Call<'_>) -> Step,
     ) -> Option<Sleep> {
         let config = &policy.config;
-        // A driver that does not ask for a copy of the request has sent the retry by now.
-        self.begin_retry(config);
+        // A driver other than tower's need not ask for copies of the request: then the call starts here, and the retry
+        // that was waited for has begun.
         if self.state.started().is_none() {
             self.state.start(config, false);
         }
+        self.begin_retry(config);
         let mut call = Call {
             config,
             state: &mut self.state,
