@@ -100,7 +100,7 @@ impl Retries {
     }
 }
 
-/// # Waits to look at
+/// # The waits of a policy
 impl<E> Retry<E> {
     /// The waits to expect: for each possible retry the shortest and the longest. Its `Display` is a table.
     ///
@@ -198,7 +198,12 @@ impl Iterator for Delays {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
-        let number = self.retries.nth(0)?;
+        self.nth(0)
+    }
+
+    // The waits that are skipped need not be drawn.
+    fn nth(&mut self, skip: usize) -> Option<Duration> {
+        let number = self.retries.nth(skip)?;
         let range = Backoff::new(&self.settings, self.own).after(number);
         Some(Duration::from_nanos(range.draw(random(self.seed, number))))
     }

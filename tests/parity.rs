@@ -1,18 +1,18 @@
-//! One judge behind every driver: random scripts come to the same through all of them.
+//! One step function behind every driver: random scripts have the same course through all of them.
 #![allow(
     clippy::option_option,
     reason = "a driver may not say why, and a call may have no reason"
 )]
 
-mod scene;
 mod script;
+mod support;
 
-use scene::{Told, Witness};
 use script::{
     DRIVERS, Driver, Ending, Mode, Outcome, Script, Stage, decided, finished, made, reported,
 };
-use stamina::{Clock, StopReason, testing};
+use stamina::{Clock, Retry, StopReason, testing};
 use std::time::Duration;
+use support::{Event, Recorder};
 
 /// Everything there is to see of a run.
 #[derive(Debug, PartialEq)]
@@ -20,32 +20,42 @@ struct Seen {
     outcome: Outcome,
     attempts: usize,
     waits: Vec<Duration>,
-    told: Vec<Told>,
+    events: Vec<Event>,
     balance: Option<String>,
 }
 
 fn run(script: &Script, driver: Driver) -> (Seen, Option<Option<StopReason>>) {
     let stage = Stage::new(script);
-    let (witness, _hooks) = Witness::here();
+    let (recorder, _hooks) = Recorder::here();
     let _mode = match script.mode {
-        Mode::Normal => testing::normal(),
+        Mode::Normal | Mode::Nested => testing::normal(),
         Mode::Testing(testing) => testing::scoped(testing),
         Mode::Inactive => testing::inactive(),
     };
-    let Ending(outcome, reason) = driver(&stage);
-    let mut told = witness.take();
-    for told in &mut told {
+    let mut ending = None;
+    if let Mode::Nested = script.mode {
+        let outer = Retry::on::<()>().attempts(1).quiet();
+        let nested = outer.call(|| {
+            ending = Some(driver(&stage));
+            Ok(())
+        });
+        assert_eq!(nested, Ok(()));
+    }
+    let Ending(outcome, reason) = ending.unwrap_or_else(|| driver(&stage));
+    let mut events = recorder.take();
+    for event in &mut events {
         // Where the predicate sees the outcome, so do the hooks. Where nothing else needs the time, only a report
         // measures it.
-        if let Told::Retry { caused_by, .. } | Told::GaveUp { caused_by, .. } = told {
+        if let Event::Retry { caused_by, .. } | Event::GaveUp { caused_by, .. } = event {
             if let Some(fault) = caused_by.strip_prefix("Err(") {
                 *caused_by = fault[..fault.len() - 1].to_owned();
             }
         }
-        if script.settings.timeout.is_none() && script.floor.is_none() {
-            let (Told::Retry { elapsed, .. }
-            | Told::GaveUp { elapsed, .. }
-            | Told::Recovered { elapsed, .. }) = told;
+        let clocked = script.floor.is_some() || script.reset_after.is_some();
+        if script.settings.timeout.is_none() && !clocked {
+            let (Event::Retry { elapsed, .. }
+            | Event::GaveUp { elapsed, .. }
+            | Event::Recovered { elapsed, .. }) = event;
             *elapsed = Duration::ZERO;
         }
     }
@@ -60,7 +70,7 @@ fn run(script: &Script, driver: Driver) -> (Seen, Option<Option<StopReason>>) {
             outcome,
             attempts,
             waits,
-            told,
+            events,
             balance,
         },
         reason,
@@ -68,7 +78,7 @@ fn run(script: &Script, driver: Driver) -> (Seen, Option<Option<StopReason>>) {
 }
 
 #[test]
-fn every_driver_comes_to_the_same() {
+fn every_driver_does_the_same() {
     let mut rng = fastrand::Rng::with_seed(26_07);
     let mut reasons = std::collections::HashMap::<_, u32>::new();
     for _ in 0..2000 {
@@ -90,12 +100,15 @@ fn every_driver_comes_to_the_same() {
         }
     }
     // The scripts are worth something: every ending is among them, often.
-    use StopReason::{AttemptsExhausted, BudgetExhausted, Inactive, NotRetryable, TimedOut};
+    use StopReason::{
+        AttemptsExhausted, BudgetExhausted, Inactive, Nested, NotRetryable, TimedOut,
+    };
     for ending in [
         None,
         Some(AttemptsExhausted),
         Some(BudgetExhausted),
         Some(Inactive),
+        Some(Nested),
         Some(NotRetryable),
         Some(TimedOut),
     ] {
@@ -113,6 +126,7 @@ fn a_call_may_move_between_machines_at_every_step() {
     for _ in 0..500 {
         let script = Script {
             floor: None,
+            reset_after: None,
             mode: Mode::Normal,
             ..Script::random(&mut rng)
         };

@@ -73,11 +73,14 @@ impl Bucket {
             then.changes += 1.0;
             *self = then;
         } else {
-            // A refusal changes nothing.
+            // A refusal changes nothing, but time begins with the first use.
             assert!(
                 then.balance - slack < need,
                 "no retry in spite of a token, slow: {slow}, {then:?}"
             );
+            if self.since == 0 {
+                self.since = now;
+            }
         }
         self.since
     }

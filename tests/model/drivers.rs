@@ -37,6 +37,10 @@ pub(crate) enum Driver {
     SettleAsync,
     /// `RetryFuture::attempt_timeout`.
     Limited,
+    /// `OutcomeFuture::attempt_timeout`.
+    LimitedOutcome,
+    /// `WrapFuture::attempt_timeout`.
+    LimitedWrap,
     #[cfg(feature = "tower")]
     Tower,
     #[cfg(feature = "tower")]
@@ -52,7 +56,7 @@ pub(crate) enum Driver {
     LayerRequest,
 }
 
-pub(crate) const DRIVERS: [Driver; 18] = {
+pub(crate) const DRIVERS: [Driver; 20] = {
     use Driver::*;
     [
         Call,
@@ -73,6 +77,8 @@ pub(crate) const DRIVERS: [Driver; 18] = {
         OutcomeWithBoxed,
         SettleAsync,
         Limited,
+        LimitedOutcome,
+        LimitedWrap,
     ]
 };
 
@@ -85,6 +91,12 @@ impl Driver {
     /// Its attempts are cut by the policy's attempt timeout.
     pub(crate) fn cuts(self) -> bool {
         self.is_async() && self != Self::CodeBlockAsync && !self.is_plain_tower()
+    }
+
+    /// Its attempts have a limit of their own.
+    pub(crate) fn is_limited(self) -> bool {
+        use Driver::*;
+        matches!(self, Limited | LimitedOutcome | LimitedWrap)
     }
 
     pub(crate) fn is_code_block(self) -> bool {
@@ -104,7 +116,8 @@ impl Driver {
     pub(crate) fn is_by_outcome(self) -> bool {
         use Driver::*;
         match self {
-            Outcome | Settle | OutcomeAsync | OutcomeWith | OutcomeWithBoxed | SettleAsync => true,
+            Outcome | Settle | OutcomeAsync | OutcomeWith | OutcomeWithBoxed | SettleAsync
+            | LimitedOutcome => true,
             #[cfg(feature = "tower")]
             TowerOutcome | LayerOutcome => true,
             _ => false,
@@ -322,7 +335,7 @@ fn again(trace: &Trace, attempts: &mut Attempts<'_, u32>, error: u32, step: Step
             .map_err(|_| ()),
         How::Block => attempts
             .pause(&error)
-            .map(|pause| pause.block())
+            .map(stamina::Pause::block)
             .map_err(|_| ()),
     };
     if step.how != How::Decide || result.is_err() {
@@ -565,6 +578,20 @@ pub(crate) fn drive(
             run_later(Box::pin(at(depth, || {
                 let call = policy.call_async(|| trace.attempt_async());
                 call.attempt_timeout(after, || OWN_CUT)
+            })))
+        }
+        Driver::LimitedOutcome => {
+            let after = trace.call.cut.expect("a cut").after;
+            run_later(Box::pin(at(depth, || {
+                let call = outcomes.call_outcome_async(|| trace.attempt_async());
+                call.attempt_timeout(after, || Err(OWN_CUT))
+            })))
+        }
+        Driver::LimitedWrap => {
+            let after = trace.call.cut.expect("a cut").after;
+            let wrapped = policy.wrap_async(|trace: Trace| trace.attempt_async());
+            run_later(Box::pin(at(depth, || {
+                wrapped(trace.clone()).attempt_timeout(after, || OWN_CUT)
             })))
         }
         #[cfg(feature = "tower")]

@@ -180,7 +180,7 @@ fn call(bytes: &mut Bytes<'_>, driver: Driver, mut policy: Policy, polling: Poll
         } else {
             Duration::ZERO
         },
-        cut: if driver == Driver::Limited {
+        cut: if driver.is_limited() {
             Some(Cut {
                 after: bytes.some_duration(),
                 error: OWN_CUT,

@@ -1,5 +1,4 @@
 //! Random scripts of what happens to a call, and every way to play them.
-#![allow(dead_code, reason = "each test file uses a part of this")]
 #![allow(unreachable_pub, reason = "a module of each test file")]
 #![allow(
     clippy::option_option,
@@ -7,12 +6,14 @@
 )]
 #![allow(clippy::needless_pass_by_value, reason = "a report is taken apart")]
 
-use super::scene::{clock, lock, ms, secs};
+use super::support::{clock, lock, ms, secs};
 use futures::executor::block_on;
 use stamina::testing::{Testing, VirtualClock};
 use stamina::{Attempts, Budget, Clock, Decision, Report, Retry, Settings, StopReason, Timer};
 use std::collections::VecDeque;
+use std::fmt::Debug;
 use std::future::ready;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,12 +23,14 @@ pub struct Fault(pub u32, pub Decision);
 
 pub type Outcome = Result<u32, Fault>;
 
-/// What is played: how long each attempt takes and what it comes to.
+/// What is played: how long each attempt takes, and its outcome.
 #[derive(Clone, Debug)]
 pub struct Script {
     pub settings: Settings,
     pub seed: Option<u64>,
     pub floor: Option<u32>,
+    pub earned_after: Option<Duration>,
+    pub reset_after: Option<Duration>,
     pub mode: Mode,
     pub attempts: Vec<(Duration, Outcome)>,
 }
@@ -37,6 +40,8 @@ pub enum Mode {
     Normal,
     Testing(Testing),
     Inactive,
+    /// Inside of another call, with a policy for outermost calls only.
+    Nested,
 }
 
 impl Script {
@@ -74,10 +79,13 @@ impl Script {
             settings,
             seed: Some(rng.u64(..)),
             floor: rng.bool().then(|| rng.u32(0..5)),
-            mode: match rng.u32(0..6) {
+            earned_after: (rng.u32(0..3) == 0).then(|| ms(rng.u64(1..2000))),
+            reset_after: (rng.u32(0..4) == 0).then(|| ms(rng.u64(500..2500))),
+            mode: match rng.u32(0..10) {
                 0 => Mode::Testing(testing),
                 1 => Mode::Testing(testing.capped()),
                 2 => Mode::Inactive,
+                3 => Mode::Nested,
                 _ => Mode::Normal,
             },
             attempts,
@@ -99,9 +107,13 @@ impl Stage {
             clock: clock(),
             left: Mutex::new(script.attempts.clone().into()),
             script: script.clone(),
-            budget: script
-                .floor
-                .map(|floor| Arc::new(Budget::new().floor(floor))),
+            budget: script.floor.map(|floor| {
+                let budget = Budget::new().floor(floor);
+                Arc::new(match script.earned_after {
+                    Some(limit) => budget.earned_after(limit),
+                    None => budget,
+                })
+            }),
         }
     }
 
@@ -122,6 +134,14 @@ impl Stage {
         let policy = match self.script.seed {
             Some(seed) => policy.seed(seed),
             None => policy,
+        };
+        let policy = match self.script.reset_after {
+            Some(healthy) => policy.reset_after(healthy),
+            None => policy,
+        };
+        let policy = match self.script.mode {
+            Mode::Nested => policy.outermost_only(),
+            _ => policy,
         };
         match &self.budget {
             Some(budget) => policy.shared_budget(Arc::clone(budget)),
@@ -152,9 +172,12 @@ impl From<Outcome> for Ending {
 }
 
 pub fn reported(stage: &Stage, report: Report<u32, Fault>) -> Ending {
-    assert_eq!(report.attempts as usize, made(stage));
-    assert_eq!(report.waited, stage.clock.waits().iter().sum());
-    assert_eq!(report.elapsed, stage.clock.elapsed());
+    // After a reset they count from there.
+    if stage.script.reset_after.is_none() {
+        assert_eq!(report.attempts as usize, made(stage));
+        assert_eq!(report.waited, stage.clock.waits().iter().sum());
+        assert_eq!(report.elapsed, stage.clock.elapsed());
+    }
     Ending(report.result, Some(report.stop_reason))
 }
 
@@ -162,7 +185,7 @@ pub fn made(stage: &Stage) -> usize {
     stage.script.attempts.len() - lock(&stage.left).len()
 }
 
-pub fn finished(attempts: &Attempts<'_, Fault>, outcome: Outcome) -> Ending {
+pub fn finished<E: Debug>(attempts: &Attempts<'_, E>, outcome: Outcome) -> Ending {
     Ending(outcome, Some(attempts.stop_reason()))
 }
 
@@ -173,6 +196,24 @@ pub fn decided(stage: &Stage, attempts: &mut Attempts<'_, Fault>) -> Ending {
             Err(fault) => match attempts.decide(&fault) {
                 Ok(wait) => stage.clock.sleep_blocking(wait),
                 Err(_) => break Err(fault),
+            },
+        }
+    };
+    finished(attempts, outcome)
+}
+
+/// A loop by error, whose waits are `again`'s: whether to go on, or the error.
+fn looped<'a>(
+    stage: &Stage,
+    attempts: &mut Attempts<'a, Fault>,
+    again: impl Fn(&mut Attempts<'a, Fault>, Fault) -> Result<(), Fault>,
+) -> Ending {
+    let outcome = loop {
+        match stage.play() {
+            Ok(value) => break Ok(attempts.succeed(value)),
+            Err(fault) => match again(attempts, fault) {
+                Ok(()) => {}
+                Err(fault) => break Err(fault),
             },
         }
     };
@@ -216,11 +257,80 @@ pub const DRIVERS: &[(&str, Driver)] = &[
         };
         block_on(stage.policy().call_async_with(&mut outcomes, operation)).into()
     }),
+    ("call_async_with_boxed", |stage| {
+        let policy = stage.policy();
+        let mut played = 0;
+        let call = policy.call_async_with_boxed(&mut played, |played| {
+            *played += 1;
+            Box::pin(ready(stage.play()))
+        });
+        let outcome = block_on(call);
+        assert_eq!(played, made(stage));
+        outcome.into()
+    }),
+    ("call_outcome_async_with", |stage| {
+        let policy = stage.outcome_policy();
+        let mut played = 0;
+        let call = policy.call_outcome_async_with(&mut played, async |played| {
+            *played += 1;
+            stage.play()
+        });
+        let outcome = block_on(call);
+        assert_eq!(played, made(stage));
+        outcome.into()
+    }),
+    ("call_outcome_async_with_boxed", |stage| {
+        let policy = stage.outcome_policy();
+        block_on(policy.call_outcome_async_with_boxed(&mut (), |()| Box::pin(ready(stage.play()))))
+            .into()
+    }),
     ("again", |stage| {
+        looped(stage, &mut stage.policy().start(), Attempts::again)
+    }),
+    ("again_async", |stage| {
+        looped(stage, &mut stage.policy().start(), |attempts, fault| {
+            block_on(attempts.again_async(fault))
+        })
+    }),
+    ("pause, block", |stage| {
+        looped(stage, &mut stage.policy().start(), |attempts, fault| {
+            let pause = attempts.pause(&fault).map_err(|_| fault)?;
+            pause.block();
+            Ok(())
+        })
+    }),
+    ("pause, await", |stage| {
+        looped(stage, &mut stage.policy().start(), |attempts, fault| {
+            let pause = attempts.pause(&fault).map_err(|_| fault)?;
+            block_on(async { pause.await });
+            Ok(())
+        })
+    }),
+    ("pause, skip", |stage| {
+        looped(stage, &mut stage.policy().start(), |attempts, fault| {
+            let pause = attempts.pause(&fault).map_err(|_| fault)?;
+            stage.clock.sleep_blocking(pause.wait());
+            pause.skip();
+            Ok(())
+        })
+    }),
+    ("into_attempts", |stage| {
+        looped(stage, &mut stage.policy().into_attempts(), Attempts::again)
+    }),
+    ("resume, from nothing", |stage| {
+        let policy = stage.policy();
+        looped(
+            stage,
+            &mut policy.resume(0, Duration::ZERO),
+            Attempts::again,
+        )
+    }),
+    ("attempt", |stage| {
         let policy = stage.policy();
         let mut attempts = policy.start();
         let outcome = loop {
-            match stage.play() {
+            let attempt = attempts.attempt(async { stage.play() });
+            match block_on(attempt) {
                 Ok(value) => break Ok(attempts.succeed(value)),
                 Err(fault) => match attempts.again(fault) {
                     Ok(()) => {}
@@ -230,18 +340,27 @@ pub const DRIVERS: &[(&str, Driver)] = &[
         };
         finished(&attempts, outcome)
     }),
-    ("again_async", |stage| {
-        let policy = stage.policy();
+    ("settle", |stage| {
+        let policy = stage.outcome_policy();
         let mut attempts = policy.start();
         let outcome = loop {
-            match stage.play() {
-                Ok(value) => break Ok(attempts.succeed(value)),
-                Err(fault) => match block_on(attempts.again_async(fault)) {
-                    Ok(()) => {}
-                    Err(fault) => break Err(fault),
-                },
+            if let ControlFlow::Break(outcome) = attempts.settle(stage.play()) {
+                break outcome;
             }
         };
+        finished(&attempts, outcome)
+    }),
+    ("settle_async", |stage| {
+        let policy = stage.outcome_policy();
+        let mut attempts = policy.start();
+        let outcome = block_on(async {
+            loop {
+                let outcome = attempts.attempt_outcome(ready(stage.play())).await;
+                if let ControlFlow::Break(outcome) = attempts.settle_async(outcome).await {
+                    break outcome;
+                }
+            }
+        });
         finished(&attempts, outcome)
     }),
     ("decide", |stage| {
@@ -277,13 +396,59 @@ pub const DRIVERS: &[(&str, Driver)] = &[
         )
         .into()
     }),
+    ("call_outcome_async, attempt_timeout", |stage| {
+        let policy = stage.outcome_policy();
+        let call = policy.call_outcome_async(|| ready(stage.play()));
+        block_on(call.attempt_timeout(secs(100), || Err(Fault(99, Decision::Retry)))).into()
+    }),
+    ("wrap_async, attempt_timeout", |stage| {
+        let wrapped = stage.policy().wrap_async(|()| ready(stage.play()));
+        let call = wrapped(()).attempt_timeout(secs(100), || Fault(99, Decision::Retry));
+        block_on(call).into()
+    }),
     #[cfg(feature = "tower")]
     ("tower", |stage| towered(stage.policy().tower(), stage)),
     #[cfg(feature = "tower")]
     ("tower, by outcome", |stage| {
         towered(stage.outcome_policy().tower(), stage)
     }),
+    #[cfg(feature = "tower")]
+    ("tower, by request", |stage| {
+        let policy = stage.policy().tower();
+        towered(policy.when_request(by_request), stage)
+    }),
+    #[cfg(feature = "tower")]
+    ("tower, the policy as a layer", |stage| {
+        let policy = stage
+            .policy()
+            .attempt_timeout(secs(100), || Fault(99, Decision::Retry));
+        sent(tower::Layer::layer(&policy.tower(), Played(stage)))
+    }),
+    #[cfg(feature = "tower")]
+    ("tower, the policy as a layer by outcome", |stage| {
+        sent(tower::Layer::layer(
+            &stage.outcome_policy().tower(),
+            Played(stage),
+        ))
+    }),
+    #[cfg(feature = "tower")]
+    ("tower, the policy as a layer by request", |stage| {
+        let policy = stage.policy().tower().when_request(by_request);
+        sent(tower::Layer::layer(&policy, Played(stage)))
+    }),
 ];
+
+#[cfg(feature = "tower")]
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "as `when_request` wants it"
+)]
+fn by_request((): &(), outcome: &Outcome) -> Decision {
+    match outcome {
+        Ok(_) => Decision::Stop,
+        Err(fault) => fault.1,
+    }
+}
 
 /// Through tower's own layer.
 #[cfg(feature = "tower")]
@@ -291,25 +456,30 @@ fn towered<P>(policy: P, stage: &Stage) -> Ending
 where
     P: tower::retry::Policy<(), u32, Fault> + Clone,
 {
-    use tower::{Layer, Service};
-    #[derive(Clone)]
-    struct Played<'a>(&'a Stage);
-    impl Service<()> for Played<'_> {
-        type Response = u32;
-        type Error = Fault;
-        type Future = std::future::Ready<Outcome>;
+    use tower::Layer;
+    sent(tower::retry::RetryLayer::new(policy).layer(Played(stage)))
+}
 
-        fn poll_ready(
-            &mut self,
-            _: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Result<(), Fault>> {
-            std::task::Poll::Ready(Ok(()))
-        }
-
-        fn call(&mut self, (): ()) -> Self::Future {
-            ready(self.0.play())
-        }
-    }
-    let mut service = tower::retry::RetryLayer::new(policy).layer(Played(stage));
+#[cfg(feature = "tower")]
+fn sent(mut service: impl tower::Service<(), Response = u32, Error = Fault>) -> Ending {
     block_on(service.call(())).into()
+}
+
+#[cfg(feature = "tower")]
+#[derive(Clone)]
+struct Played<'a>(&'a Stage);
+
+#[cfg(feature = "tower")]
+impl tower::Service<()> for Played<'_> {
+    type Response = u32;
+    type Error = Fault;
+    type Future = std::future::Ready<Outcome>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Fault>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, (): ()) -> Self::Future {
+        ready(self.0.play())
+    }
 }

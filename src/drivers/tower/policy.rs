@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{ByClone, ByPolicy, ByRequest, CloneRequest, Kind};
 use crate::engine::{Call, CallState, Callable, Pending, Step};
-use crate::policy::{Decision, Retry};
+use crate::policy::{Config, Decision, Retry};
 use crate::time::{Instant, Sleep};
 
 /// A [`Retry`] as a [`tower::retry::Policy`], and as a [`Layer`](::tower::Layer). Made by [`Retry::tower`].
@@ -77,6 +77,14 @@ impl Request {
         }
     }
 
+    /// Begins the retry that was waited for, if there is one.
+    #[inline]
+    fn begin_retry(&mut self, config: &Config) {
+        if let Some(pending) = self.pending.take() {
+            pending.begin(config, &mut self.state, &mut self.number);
+        }
+    }
+
     /// Decides what follows an attempt.
     #[inline]
     pub(super) fn follow<E>(
@@ -90,9 +98,7 @@ impl Request {
         if self.state.started().is_none() {
             self.state.start(config, false);
         }
-        if let Some(pending) = self.pending.take() {
-            pending.begin(config, &mut self.state, &mut self.number);
-        }
+        self.begin_retry(config);
         let mut call = Call {
             config,
             state: &mut self.state,
@@ -192,33 +198,38 @@ impl<K: Kind, C, W> Policy<K, C, W> {
         C: CloneRequest<Req>,
     {
         let config = &self.retry.config;
-        let Request {
-            state,
-            number,
-            pending,
-            began,
-        } = &mut self.request;
-        let retry = pending.take();
-        let retries = retry.is_some();
-        if let Some(retry) = retry {
-            // Only a request's own copy of the policy waits for a retry, so this is one.
-            retry.begin(config, state, number);
-        } else {
-            // This is the layer's policy: a new request begins, and its copy of the policy is made next.
-            *began = config.reads_clock().then(|| config.timer.now());
+        let copy = self.cloner.clone_request(request);
+        self.request.begin_retry(config);
+        // Only a request's own copy of the policy retries. The layer's policy never does: a new request begins, and its
+        // copy of the policy is made next.
+        let is_retry = self.request.number > 1;
+        if !is_retry {
+            self.request.began = config.reads_clock().then(|| config.timer.now());
         }
         if self.cuts_attempts {
-            let new = CallState::new();
-            let state = if retries { &*state } else { &new };
-            SENDING.set(Sending {
-                depth: state.depth(),
-                remaining: state.remaining(config, state.now(config)),
-            });
+            // Last, because the function that copies may send requests of its own.
+            self.pass_on();
         } else {
             let can_cut = config.settings.attempt_timeout.is_none();
             assert!(can_cut, "{CAN_NOT_CUT}");
         }
-        self.cloner.clone_request(request)
+        copy
+    }
+
+    /// Passes on what the layer that cuts attempts needs to know.
+    #[cold]
+    fn pass_on(&self) {
+        let new = CallState::new();
+        let state = if self.request.number > 1 {
+            &self.request.state
+        } else {
+            &new
+        };
+        let config = &self.retry.config;
+        SENDING.set(Sending {
+            depth: state.depth(),
+            remaining: state.remaining(config, state.now(config)),
+        });
     }
 }
 

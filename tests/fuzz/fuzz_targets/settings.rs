@@ -33,7 +33,8 @@ fn holds(settings: Settings) {
     assert_ne!(settings.attempts, Some(0));
     assert_ne!(settings.attempt_timeout, Some(Duration::ZERO));
     assert!(settings.wait_exp_base >= 1.0 && settings.wait_exp_base.is_finite());
-    assert_eq!(Retry::on::<()>().with_settings(settings).settings(), settings);
+    let policy = Retry::on::<()>().attempt_timeout(Duration::MAX, || ());
+    assert_eq!(policy.with_settings(settings).settings(), settings);
     let written = serde_json::to_string(&settings).unwrap();
     assert_eq!(serde_json::from_str::<Settings>(&written).unwrap(), settings, "{written}");
 }
