@@ -181,6 +181,23 @@ fn a_long_success_resets_nothing() {
     assert_eq!(budget.balance(clock.now()), 2.0);
 }
 
+/// `settle` did not note when the attempt after a success began, so a long success made the next failure look healthy.
+#[test]
+fn a_failure_after_a_long_success_is_not_healthy_itself() {
+    let clock = clock();
+    let budget = Arc::new(Budget::new().floor(0).ratio(0.5));
+    let policy = Retry::on::<Result<u32, &str>>()
+        .reset_after(Duration::from_secs(60))
+        .timer(Timer::custom(clock))
+        .shared_budget(Arc::clone(&budget));
+    let mut attempts = policy.start();
+    clock.advance(Duration::from_secs(60));
+    assert!(attempts.settle(Ok(1)).is_break());
+    let credited = budget.balance(clock.now());
+    assert!(attempts.settle(Err("down")).is_break());
+    assert_eq!(budget.balance(clock.now()), credited);
+}
+
 /// `next_wait` promised a wait in cases that have none, and one of a call that the failure would start anew.
 #[test]
 fn next_wait_knows_nesting_and_resets() {
