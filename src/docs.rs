@@ -3,7 +3,7 @@
 //! | page | what for |
 //! |---|---|
 //! | [`tutorial`] | learn it step by step |
-//! | [`cookbook`] | recipes |
+//! | [`cookbook`]: [`loops`](cookbook_loops), [`clients`](cookbook_clients), [`crates`](cookbook_crates), [`closures`](cookbook_closures) | recipes |
 //! | [`motivation`] | why retry, why wait, why at random, why a budget |
 //! | [`testing`] | test code that retries |
 //! | [`instrumentation`], [`operations`] | logs, metrics, traces; a dashboard and alerts |
@@ -32,6 +32,10 @@ macro_rules! page {
 
 page!(changelog, "../docs/changelog.md");
 page!(cookbook, "../docs/cookbook.md");
+page!(cookbook_clients, "../docs/cookbook_clients.md", if "tokio");
+page!(cookbook_closures, "../docs/cookbook_closures.md");
+page!(cookbook_crates, "../docs/cookbook_crates.md");
+page!(cookbook_loops, "../docs/cookbook_loops.md", if "tokio");
 page!(design, "../docs/design.md");
 page!(instrumentation, "../docs/instrumentation.md");
 page!(job_queue, "../docs/job_queue.md");

@@ -5,7 +5,6 @@
 )]
 
 mod script;
-#[allow(dead_code, reason = "each test file uses a part of it")]
 mod support;
 
 use script::{
@@ -29,10 +28,9 @@ fn run(script: &Script, driver: Driver) -> (Seen, Option<Option<StopReason>>) {
     let stage = Stage::new(script);
     let (recorder, _hooks) = Recorder::here();
     let _mode = match script.mode {
-        Mode::Normal => testing::normal(),
+        Mode::Normal | Mode::Nested => testing::normal(),
         Mode::Testing(testing) => testing::scoped(testing),
         Mode::Inactive => testing::inactive(),
-        Mode::Nested => testing::normal(),
     };
     let mut ending = None;
     if let Mode::Nested = script.mode {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 
 use super::async_loop::AsyncLoop;
-use super::operation::Operation;
+use super::async_phase::Operation;
 use super::report::Report;
 use crate::engine::{ByError, ByOutcome, Callable, Classify};
 use crate::policy::{Retry, refuse_zero_attempt_timeout};

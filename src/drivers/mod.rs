@@ -8,9 +8,9 @@ mod future;
 mod lent;
 
 mod async_loop;
+mod async_phase;
 mod attempts;
 mod cutoff;
-mod operation;
 mod pause;
 mod report;
 #[cfg(feature = "tower")]

@@ -5,8 +5,10 @@ mod support;
 
 mod attempts;
 mod call;
+mod ended;
 mod future;
 mod outcome;
+mod pause;
 mod report;
 mod spawn;
 mod stack;

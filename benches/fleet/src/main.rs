@@ -8,6 +8,7 @@
 //! ```
 
 mod arguments;
+mod budgets;
 mod charts;
 mod contention;
 mod herd;
@@ -180,6 +181,9 @@ fn tables(arguments: &Tables) {
     }
     if wanted("e") {
         tables::settings(&arguments.clients, arguments.seeds.div_ceil(8));
+    }
+    if wanted("f") {
+        budgets::print(&arguments.clients, arguments.seeds);
     }
 }
 

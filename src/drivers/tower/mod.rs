@@ -79,11 +79,13 @@ mod policy;
 
 use ::tower::BoxError;
 
-pub use self::attempt_timeout::{AttemptFuture, AttemptTimeout, IntoOutcome};
+pub use self::attempt_timeout::AttemptTimeout;
 pub use self::clone_request::{ByClone, CloneRequest};
 pub use self::decide::{ByPolicy, ByRequest};
 pub use self::kind::{Boxed, BoxedOutcome, Kind, On};
 pub use self::policy::Policy;
+pub use super::cutoff::AttemptFuture;
+pub use crate::engine::IntoOutcome;
 use crate::policy::{Parts, Retry};
 
 /// # Run it: tower
