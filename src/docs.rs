@@ -20,14 +20,13 @@
 // Only for documentation, which includes doctests: so the code of each page is compiled and run.
 #![cfg(any(doc, doctest))]
 
-/// A page, and below it the pages of its folder. `if`: the feature that its code needs.
+/// A page. `if`: the feature that its code needs.
 macro_rules! page {
-    ($name:ident, $file:literal $(, if $feature:literal)? $(, { $($below:item)* })?) => {
-        #[cfg_attr(all($(any(not(doctest), feature = $feature))?), doc = include_str!($file))]
+    ($name:ident, $file:literal $(, if $feature:literal)?) => {
+        $(#[cfg(any(not(doctest), feature = $feature))])?
+        #[doc = include_str!($file)]
         #[cfg_attr(not(doctest), doc = include_str!("docs/links.html"))]
-        pub mod $name {
-            $($($below)*)?
-        }
+        pub mod $name {}
     };
 }
 
