@@ -30,6 +30,7 @@
 //! assert!(outcome.phases[1].amplification() < 1.1, "{outcome}");
 //! ```
 
+mod call;
 mod clock;
 mod outcome;
 mod run;

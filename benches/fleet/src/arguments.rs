@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Overload(Overload),
     /// Do clients that failed together come back together? Without and with jitter; writes waits.svg.
     Waits(Waits),
+    /// What can a budget not give clients that call rarely? By floor; writes limits.svg.
+    Limits(Limits),
     /// The tables of amplification, recovery, contention and waits at the cap, next to the reference.
     Tables(Tables),
 }
@@ -232,6 +234,13 @@ pub(crate) struct Waits {
     pub(crate) seed: u64,
     #[command(flatten)]
     pub(crate) policy: PolicyArguments,
+    /// Directory for the chart
+    #[arg(long, default_value = "fleet-charts")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Limits {
     /// Directory for the chart
     #[arg(long, default_value = "fleet-charts")]
     pub(crate) out: PathBuf,

@@ -223,6 +223,31 @@ fn policies() -> Vec<(&'static str, Retry<Down>)> {
     ]
 }
 
+/// For each floor: attempts per call in an outage, and success in % if 10 % of attempts fail; 10,000 rare callers.
+pub(crate) fn floors() -> Vec<(u32, f64, f64)> {
+    parallel::run("floors", &[0, 1, 2, 3], |floor| {
+        let budget = Budget::new().floor(*floor);
+        let policy = three().shared_budget(Arc::new(budget));
+        let outage = minute(&policy, 10_000, 1, 1.0).amplification();
+        (
+            *floor,
+            outage,
+            minute(&policy, 10_000, 1, 0.1).success() * 100.0,
+        )
+    })
+}
+
+/// The most that a client can do that sees one failure at a time, by the number of retries it makes blindly.
+pub(crate) fn limit() -> Vec<(f64, f64)> {
+    let at = |retries: f64| {
+        let success = 90.0 + 9.0 * retries.min(1.0) + 0.9 * (retries - 1.0).max(0.0);
+        (1.0 + retries / 6.0, success)
+    };
+    (0..=30)
+        .map(|tenths| at(f64::from(tenths) / 10.0))
+        .collect()
+}
+
 /// Prints the table: mean and standard error for each number of clients.
 pub(crate) fn print(clients: &[u32], seeds: u64) {
     let policies = policies();

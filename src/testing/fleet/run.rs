@@ -8,46 +8,15 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use super::call::{BACK, Call, HUNG, THERE, exponential};
 use super::outcome::{Outcome, Phase, Second};
 use super::server::Workers;
 use super::{Conditions, Fleet, clock, seam};
-use crate::message::{Message, refuse};
 use crate::time::nanos;
 use crate::{Attempts, Budget, Retry};
 
 /// How long calls may continue after the last phase, in nanoseconds.
 const REST: u64 = 300_000_000_000;
-
-/// Spreads the seeds of the attempts of one call (the golden ratio).
-const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
-
-/// A call under way.
-struct Call {
-    /// Its own randomness: the same call of the same fleet has the same luck under every policy.
-    seed: u64,
-    start: u64,
-    /// When the attempt under way was sent.
-    sent: u64,
-    client: u32,
-    /// Attempts made before the one under way.
-    made: u32,
-    phase: usize,
-}
-
-/// No call makes more attempts, so that a simulation ends even if its time stands still.
-const MOST_ATTEMPTS: u32 = 1_000_000;
-
-/// What randomness is for: the way to the server, the way back, or whether the attempt hangs.
-const THERE: u64 = 0;
-const BACK: u64 = 1;
-const HUNG: u64 = 2;
-
-impl Call {
-    /// Randomness of the attempt under way.
-    fn random(&self, purpose: u64) -> Rng {
-        Rng::with_seed(self.seed ^ u64::from(self.made).wrapping_mul(SPREAD) ^ purpose)
-    }
-}
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
@@ -307,7 +276,7 @@ impl<'a, E: Debug> Simulation<'a, E> {
                 self.outcome.phases[phase].waits.add(wait);
                 let call = &mut self.calls[place];
                 call.made = call.made.saturating_add(1);
-                refuse_endless(call, at);
+                call.refuse_endless(at);
                 // What would come after the end is left undone, and its call unfinished.
                 if next < self.horizon {
                     self.send(place, next);
@@ -365,32 +334,6 @@ impl<'a, E: Debug> Simulation<'a, E> {
     }
 }
 
-/// Panics if a call never ends, as far as can be seen.
-fn refuse_endless(call: &Call, at: u64) {
-    if call.made >= MOST_ATTEMPTS {
-        let seconds = Duration::from_nanos(at.saturating_sub(call.start)).as_secs_f64();
-        refuse(Some(
-            &Message::new("stamina: a call of a `Fleet` has made ")
-                .integer(call.made.into())
-                .text(" attempts in ")
-                .number(seconds)
-                .text(" s of simulated time; give the policy waits or fewer `attempts`, or the fleet a `latency`"),
-        ));
-    }
-}
-
 fn increase(count: &mut u64) {
     *count = count.saturating_add(1);
-}
-
-/// An exponentially distributed time of this mean, in nanoseconds.
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a float to int cast saturates"
-)]
-fn exponential(random: &mut Rng, mean: f64) -> u64 {
-    // 1 - [0, 1) is never 0; an infinite mean (a load of 0) times 0 is NaN, which must not become "at once".
-    let time = -(1.0 - random.f64()).ln() * mean;
-    if time.is_nan() { u64::MAX } else { time as u64 }
 }

@@ -25,6 +25,7 @@ static DECAY: Budget = Budget::new().decay(Duration::ZERO);
 static FLOOR: Budget = Budget::new().floor(1_000_001);
 static EARNED_AFTER: Budget = Budget::new().earned_after(Duration::ZERO);
 static NO_SLOT: Budgets<0> = Budgets::new();
+static KIND: Budgets = Budgets::of_kind(Budget::new().ratio(0.0));
 const TESTING: Testing = Testing::attempts(0);
 
 fn main() {
