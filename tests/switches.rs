@@ -147,7 +147,7 @@ fn inactive_is_a_plain_call() {
     let policy = Retry::on::<u32>()
         .shared_budget(Arc::clone(&budget))
         .timer(Timer::custom(clock))
-        .on_retry(|_| panic!("told"))
+        .on_retry(|_, _| panic!("told"))
         .when(|_| -> bool { panic!("asked") });
     let (recorder, _hooks) = Recorder::here();
     let _off = testing::inactive();

@@ -661,7 +661,7 @@ impl Hook for Count {
 fn it_is_silent() {
     let (hook, own) = (Arc::new(Count::default()), Arc::new(Count::default()));
     let seen = own.clone();
-    let policy = budgeted(0.2).on_retry(move |details| seen.retry_scheduled(details));
+    let policy = budgeted(0.2).on_retry(move |_, details| seen.retry_scheduled(details));
     let _hooks = instrument::scoped_hooks([hook.clone() as Arc<dyn Hook>]);
     let outcome = a_minute_of(0.5, &policy, 10);
     assert!(outcome.phases[1].waits.count() > 1000);
