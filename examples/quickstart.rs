@@ -88,11 +88,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     server.join();
 
     println!("What your exporter gets, with nothing set up:\n");
-    let exported = exporter.render();
-    for line in exported.lines().filter(|line| !line.contains("quantile")) {
+    let scraped = exporter.render();
+    for line in scraped.lines().filter(|line| !line.contains("quantile")) {
         println!("   {line}");
     }
-    assert!(exported.contains("stamina_recovered_total{callable=\"fetch\"} 3"));
+    assert!(scraped.contains("stamina_recovered_total{callable=\"fetch\"} 3"));
     Ok(())
 }
 

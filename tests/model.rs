@@ -3,6 +3,8 @@
 //! The fuzzer in `tests/fuzz` plays the same with inputs of its own; this is the ordinary run, with fixed seeds.
 //! `STAMINA_MODEL_ROUNDS` sets how many scripts are played; `STAMINA_MODEL_INPUT` names a file with a script that the
 //! fuzzer has found, to play it alone.
+//!
+//! Alone in its process: the fuzzer shares its files, and one script can be played alone.
 
 #![allow(
     clippy::cast_possible_truncation,
