@@ -3,6 +3,8 @@
 //! The fuzzer in `tests/fuzz` plays the same with inputs of its own; this is the ordinary run, with fixed seeds.
 //! `STAMINA_MODEL_ROUNDS` sets how many scripts are played; `STAMINA_MODEL_INPUT` names a file with a script that the
 //! fuzzer has found, to play it alone.
+//!
+//! Alone in its process: the fuzzer shares its files, and one script can be played alone.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -177,6 +179,23 @@ fn a_long_success_resets_nothing() {
     assert_eq!(attempts.number(), 2);
     // 2 - 1, plus the ratio and the retry's token up to the floor.
     assert_eq!(budget.balance(clock.now()), 2.0);
+}
+
+/// `settle` did not note when the attempt after a success began, so a long success made the next failure look healthy.
+#[test]
+fn a_failure_after_a_long_success_is_not_healthy_itself() {
+    let clock = clock();
+    let budget = Arc::new(Budget::new().floor(0).ratio(0.5));
+    let policy = Retry::on::<Result<u32, &str>>()
+        .reset_after(Duration::from_secs(60))
+        .timer(Timer::custom(clock))
+        .shared_budget(Arc::clone(&budget));
+    let mut attempts = policy.start();
+    clock.advance(Duration::from_secs(60));
+    assert!(attempts.settle(Ok(1)).is_break());
+    let credited = budget.balance(clock.now());
+    assert!(attempts.settle(Err("down")).is_break());
+    assert_eq!(budget.balance(clock.now()), credited);
 }
 
 /// `next_wait` promised a wait in cases that have none, and one of a call that the failure would start anew.

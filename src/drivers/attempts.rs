@@ -459,12 +459,17 @@ impl<E: Debug> Attempts<'_, E> {
     /// ```
     pub fn succeed<T>(&mut self, value: T) -> T {
         if self.stop_reason.take().is_some_and(StopReason::is_limit) {
-            self.succeeded = true;
+            self.note_success();
         } else {
             self.step(|call, _| call.succeed());
         }
-        self.state.attempt_begins(&self.policy.config);
         value
+    }
+
+    /// The call has ended well, and the attempt of the next one begins.
+    fn note_success(&mut self) {
+        self.succeeded = true;
+        self.state.attempt_begins(&self.policy.config);
     }
 
     /// Decides what follows an attempt.
@@ -482,7 +487,7 @@ impl<E: Debug> Attempts<'_, E> {
         };
         let step = decide(&mut call, policy);
         match step {
-            Step::Success => self.succeeded = true,
+            Step::Success => self.note_success(),
             Step::Stopped(reason) => self.stop_reason = Some(reason),
             Step::Retry(_) => {}
         }

@@ -8,6 +8,7 @@ mod budget;
 mod budget_metrics;
 mod deadline;
 mod decisions;
+mod fleet;
 mod hints;
 mod nesting;
 mod odd;

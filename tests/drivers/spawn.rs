@@ -2,14 +2,7 @@
 //! forgets which lifetime stood where, and a bound that needs two of them to be equal fails: most of this only has to
 //! compile.
 //!
-//! What the language forbids, and the way round (rust-lang/rust#100013 and #138207); `docs/cookbook_closures.md` shows them:
-//!
-//! | forbidden inside of a spawned block | instead |
-//! |---|---|
-//! | `call_async_with` if the state or the closure holds a reference | `call_async_with_boxed` and a tuple, or a code block |
-//! | `call_async_with_boxed` if the future borrows from what the closure captures | lend it in the state, or clone it |
-//! | a code block with an error that is not `Send` (`Box<dyn Error>`) | `call_async`, or an error that is `Send` |
-//! | tower's layer with an error or response that names a lifetime or a trait object (not `BoxError`) | `BoxCloneService` |
+//! What the language forbids there, and the way round, is a section of `docs/cookbook_closures.md`.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -19,14 +12,13 @@ use std::future::{Future, ready};
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
+use crate::support::{ms, secs};
 use stamina::testing::VirtualClock;
 use stamina::{Attempts, Retry, Timer};
 
 static CLOCK: VirtualClock = VirtualClock::new();
-
-const SECOND: Duration = Duration::from_secs(1);
 
 const fn policy<E: Debug>() -> Retry<E> {
     Retry::on::<E>().attempts(2).timer(Timer::custom(&CLOCK))
@@ -34,6 +26,7 @@ const fn policy<E: Debug>() -> Retry<E> {
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
+#[allow(dead_code, reason = "only its type matters")]
 #[derive(Clone, Debug)]
 enum OwnError {
     Io(Arc<io::Error>),
@@ -41,6 +34,7 @@ enum OwnError {
 }
 
 /// An error with a parameter.
+#[allow(dead_code, reason = "only its type matters")]
 #[derive(Debug)]
 struct Wrapped<T>(T);
 
@@ -79,103 +73,128 @@ impl Client {
 }
 
 /// An attempt that fails the first time and borrows its argument.
-async fn send<E>(
-    path: &str,
-    attempt: &std::sync::atomic::AtomicU32,
-    error: fn() -> E,
-) -> Result<usize, E> {
+async fn send<E>(path: &str, attempt: &AtomicU32, error: fn() -> E) -> Result<usize, E> {
     tokio::task::yield_now().await;
-    match attempt.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 2 {
+    match attempt.fetch_add(1, Relaxed) % 2 {
         0 => Err(error()),
         _ => Ok(path.len()),
     }
 }
 
-/// Awaits every driver inside of one spawned block, for one type of error.
+/// Spawns a block that awaits the driver: `$attempt` makes the future of an attempt that fails the first time, and borrows
+/// from the block.
+macro_rules! spawn {
+    (|$attempt:ident, $client:ident, $path:ident| $driver:expr) => {
+        tokio::spawn(async move {
+            let $path = String::from("/path");
+            #[allow(unused_variables, unused_mut, reason = "each driver uses a part of it")]
+            let (asked, mut $client) = (AtomicU32::new(0), Client { sent: 0 });
+            #[allow(unused_variables, reason = "each driver uses a part of it")]
+            let $attempt = || send(&$path, &asked, MAKE);
+            $driver
+        })
+    };
+}
+
+/// Awaits every driver inside of a spawned block, for one type of error.
 macro_rules! spawned {
     ($($name:ident: $error:ty = $make:expr;)+) => {$(
         #[tokio::test]
         async fn $name() {
+            const MAKE: fn() -> $error = || $make;
             static POLICY: Retry<$error> = policy();
             static OUTCOMES: Retry<Result<usize, $error>> = policy();
-            let make: fn() -> $error = || $make;
-            let task = tokio::spawn(async move {
-                let path = String::from("/path");
-                let asked = std::sync::atomic::AtomicU32::new(0);
-                let attempt = || send(&path, &asked, make);
-                let mut lengths = Vec::new();
-
+            static CUT: Retry<$error> = policy().attempt_timeout(secs(1), MAKE).timer(Timer::coarse()).wait_initial(ms(1));
+            static CUT_OUTCOMES: Retry<Result<usize, $error>> =
+                policy().attempt_timeout(secs(1), || Err(MAKE())).timer(Timer::coarse()).wait_initial(ms(1));
+            let tasks = [
                 // Closures that make futures.
-                lengths.push(POLICY.call_async(attempt).await);
-                lengths.push(POLICY.call_async(|| async { attempt().await }).await);
-                lengths.push(POLICY.call_async(async || attempt().await).await);
-                lengths.push(POLICY.call_async(attempt).attempt_timeout(SECOND * 9, make).await);
-                lengths.push(POLICY.report_async(attempt).await.result);
-                lengths.push(OUTCOMES.call_outcome_async(attempt).await);
-                // A policy of this block, cut at the policy's own limit.
-                let cut = POLICY.clone().attempt_timeout(SECOND, make).timer(Timer::futures_timer()).wait_initial(SECOND / 1000);
-                lengths.push(cut.call_async(attempt).await);
-                lengths.push(cut.report_async(attempt).await.result);
-
+                spawn!(|attempt, client, path| POLICY.call_async(attempt).await),
+                spawn!(|attempt, client, path| POLICY.call_async(|| async { attempt().await }).await),
+                spawn!(|attempt, client, path| POLICY.call_async(async || attempt().await).await),
+                spawn!(|attempt, client, path| POLICY.report_async(attempt).await.result),
+                spawn!(|attempt, client, path| OUTCOMES.call_outcome_async(attempt).await),
+                // Cut.
+                spawn!(|attempt, client, path| CUT.call_async(attempt).await),
+                spawn!(|attempt, client, path| CUT.report_async(attempt).await.result),
+                spawn!(|attempt, client, path| CUT_OUTCOMES.call_outcome_async(attempt).await),
+                spawn!(|attempt, client, path| {
+                    let policy = CUT.clone();
+                    policy.call_async(attempt).attempt_timeout(secs(2), MAKE).await
+                }),
                 // Lent state.
-                let mut client = Client { sent: 0 };
-                let lent = POLICY.call_async_with(&mut client, async move |client| client.send("/path", make).await);
-                lengths.push(lent.await);
-                let lent = OUTCOMES.call_outcome_async_with(&mut client, async move |client| client.send("/path", make).await);
-                lengths.push(lent.await);
-                lengths.push(client.get(&POLICY, &path, make).await);
-                let mut state = (&mut client, &*path);
-                let lent = POLICY.call_async_with_boxed(&mut state, |(client, path)| Box::pin(client.send(path, make)));
-                lengths.push(lent.await);
-                let lent = OUTCOMES.call_outcome_async_with_boxed(&mut state, |(client, path)| Box::pin(client.send(path, make)));
-                lengths.push(lent.await);
-
+                spawn!(|attempt, client, path| {
+                    let lent = async |client: &mut Client| client.send("/path", MAKE).await;
+                    POLICY.call_async_with(&mut client, lent).await
+                }),
+                spawn!(|attempt, client, path| {
+                    let lent = async |client: &mut Client| client.send("/path", MAKE).await;
+                    OUTCOMES.call_outcome_async_with(&mut client, lent).await
+                }),
+                spawn!(|attempt, client, path| client.get(&POLICY, &path, MAKE).await),
+                spawn!(|attempt, client, path| {
+                    let mut lent = (&mut client, &*path);
+                    let call = POLICY.call_async_with_boxed(&mut lent, |(client, path)| Box::pin(client.send(path, MAKE)));
+                    call.await
+                }),
+                spawn!(|attempt, client, path| {
+                    let mut lent = (&mut client, &*path);
+                    let call = OUTCOMES.call_outcome_async_with_boxed(&mut lent, |(client, path)| Box::pin(client.send(path, MAKE)));
+                    call.await
+                }),
                 // Closures of one argument.
-                let wrapped = POLICY.wrap_async(move |path: &'static str| async move {
-                    if path.is_empty() { Err(make()) } else { Ok(path.len()) }
-                });
-                lengths.push(wrapped("/path").await);
-
+                spawn!(|attempt, client, path| {
+                    let wrapped = POLICY.wrap_async(|()| attempt());
+                    wrapped(()).await
+                }),
                 // Code blocks.
-                let mut attempts = POLICY.start();
-                lengths.push(loop {
-                    match attempts.attempt(attempt()).await {
-                        Ok(length) => break Ok(attempts.succeed(length)),
-                        Err(error) => match attempts.again_async(error).await {
-                            Ok(()) => {}
-                            Err(error) => break Err(error),
-                        },
+                spawn!(|attempt, client, path| {
+                    let mut attempts = CUT.start();
+                    loop {
+                        match attempts.attempt(attempt()).await {
+                            Ok(length) => break Ok(attempts.succeed(length)),
+                            Err(error) => match attempts.again_async(error).await {
+                                Ok(()) => {}
+                                Err(error) => break Err(error),
+                            },
+                        }
                     }
-                });
-                let mut attempts: Attempts<'static, $error> = POLICY.clone().into_attempts();
-                lengths.push(loop {
-                    match attempt().await {
-                        Ok(length) => break Ok(attempts.succeed(length)),
-                        Err(error) => match attempts.pause(&error) {
-                            Ok(pause) => pause.await,
-                            Err(_) => break Err(error),
-                        },
+                }),
+                spawn!(|attempt, client, path| {
+                    let mut attempts: Attempts<'static, $error> = POLICY.clone().into_attempts();
+                    loop {
+                        match client.send(&path, MAKE).await {
+                            Ok(length) => break Ok(attempts.succeed(length)),
+                            Err(error) => match attempts.pause(&error) {
+                                Ok(pause) => pause.await,
+                                Err(_) => break Err(error),
+                            },
+                        }
                     }
-                });
-                let mut attempts = OUTCOMES.resume(0, SECOND);
-                lengths.push(loop {
-                    let outcome = attempts.attempt_outcome(attempt()).await;
-                    if let ControlFlow::Break(outcome) = attempts.settle_async(outcome).await {
-                        break outcome;
+                }),
+                spawn!(|attempt, client, path| {
+                    let mut attempts = OUTCOMES.resume(0, secs(1));
+                    loop {
+                        let outcome = attempts.attempt_outcome(client.send(&path, MAKE)).await;
+                        if let ControlFlow::Break(outcome) = attempts.settle_async(outcome).await {
+                            break outcome;
+                        }
                     }
-                });
-
+                }),
                 // Blocking calls, as between two awaits.
-                let mut made = 0;
-                lengths.push(POLICY.call(|| {
-                    made += 1;
-                    if made == 1 { Err(make()) } else { Ok(path.len()) }
-                }));
-                lengths.push(POLICY.wrap(|path: &'static str| Ok(path.len()))("/path"));
-                lengths
-            });
-            for (driver, length) in task.await.unwrap().into_iter().enumerate() {
-                assert_eq!(length.unwrap(), 5, "driver {driver}");
+                spawn!(|attempt, client, path| {
+                    let mut made = 0;
+                    tokio::task::yield_now().await;
+                    let length = POLICY.call(|| {
+                        made += 1;
+                        if made == 1 { Err(MAKE()) } else { Ok(path.len()) }
+                    });
+                    tokio::task::yield_now().await;
+                    length
+                }),
+            ];
+            for (driver, task) in tasks.into_iter().enumerate() {
+                assert_eq!(task.await.unwrap().unwrap(), 5, "driver {driver}");
             }
         }
     )+};
@@ -214,10 +233,10 @@ macro_rules! wrapped {
         async fn $name() {
             static POLICY: Retry<BoxError> = policy();
             let task = tokio::spawn(async move {
-                let failed = std::sync::atomic::AtomicBool::new(false);
+                let failed = AtomicBool::new(false);
                 let length: fn($argument) -> usize = $length;
                 let fetch = POLICY.wrap_async(|argument: $argument| {
-                    let first = !failed.swap(true, std::sync::atomic::Ordering::Relaxed);
+                    let first = !failed.swap(true, Relaxed);
                     async move {
                         tokio::task::yield_now().await;
                         if first { Err(BoxError::from("down")) } else { Ok(length(argument)) }
@@ -243,6 +262,7 @@ wrapped! {
     with_a_shared_text: Arc<str> = "path".into() => |s| s.len();
     with_a_tuple: (Arc<dyn Service>, &'static str) = (Arc::new(Named("pa")), "th") => |(a, b)| a.name().len() + b.len();
     with_a_map: HashMap<Cow<'static, str>, &'static str> = HashMap::from([("path".into(), "")]) => |m| m.keys().next().unwrap().len();
+    with_nothing: () = () => |()| 4;
     with_a_function: fn() -> &'static str = || "path" => |f| f().len();
 }
 
@@ -255,15 +275,17 @@ async fn errors_that_are_not_send() {
         let mut failed = false;
         let attempt = || {
             failed = !failed;
-            ready(if failed {
-                Err(Box::<dyn Error>::from("down"))
-            } else {
-                Ok(7)
-            })
+            let failed = failed;
+            async move { if failed { Err("down".into()) } else { Ok(7) } }
         };
         let one = POLICY.call_async(attempt).await.is_ok();
-        let outcome = OUTCOMES.call_outcome_async(|| ready(Ok(7))).await.is_ok();
-        let wrapped = POLICY.wrap_async(|n: u32| ready(Ok(n)))(7).await.is_ok();
+        let outcome = OUTCOMES
+            .call_outcome_async(|| async { Ok(7) })
+            .await
+            .is_ok();
+        let wrapped = POLICY.wrap_async(|n: u32| async move { Ok(n) })(7)
+            .await
+            .is_ok();
         one && outcome && wrapped
     });
     assert!(task.await.unwrap());
@@ -337,7 +359,7 @@ impl<S: Store> Store for Retried<S> {
     }
 }
 
-impl Store for std::sync::atomic::AtomicU32 {
+impl Store for AtomicU32 {
     fn get<'a>(&'a self, key: &'a str) -> stamina::BoxFuture<'a, Result<usize, BoxError>> {
         Box::pin(send(key, self, || "down".into()))
     }
@@ -345,7 +367,7 @@ impl Store for std::sync::atomic::AtomicU32 {
 
 #[tokio::test]
 async fn a_decorator_of_a_trait_object() {
-    let inner = std::sync::atomic::AtomicU32::new(0);
+    let inner = AtomicU32::new(0);
     let store: Arc<dyn Store> = Arc::new(Retried {
         inner,
         policy: policy(),

@@ -11,6 +11,7 @@
 //! | `redis::` | Redis | killed and restarted; paused with SIGSTOP |
 //! | `http::` | nginx, HAProxy | back end flaps, is drained, answers 429 and 503 with Retry-After |
 //! | `grpc::` | - | a tonic server answers UNAVAILABLE; the client retries through tower |
+//! | `cookbook::` | PostgreSQL, Redis | runs recipes of `docs/cookbook_crates.md`, and is killed meanwhile |
 //! | `kills::` | PostgreSQL, Redis | killed with SIGKILL again and again, while writers retry |
 //! | `jobs::` | PostgreSQL | workers of a job queue are killed at random, the database once |
 //! | `prometheus::` | Prometheus | scrapes a service; every metric is asked back through its query API |

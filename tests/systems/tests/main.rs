@@ -1,5 +1,6 @@
 //! One binary for all systems; see the crate's own documentation.
 
+mod cookbook;
 mod dogstatsd;
 mod grpc;
 mod http;

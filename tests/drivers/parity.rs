@@ -4,15 +4,12 @@
     reason = "a driver may not say why, and a call may have no reason"
 )]
 
-mod script;
-mod support;
-
-use script::{
+use crate::script::{
     DRIVERS, Driver, Ending, Mode, Outcome, Script, Stage, decided, finished, made, reported,
 };
+use crate::support::{Event, Recorder};
 use stamina::{Clock, Retry, StopReason, testing};
 use std::time::Duration;
-use support::{Event, Recorder};
 
 /// Everything there is to see of a run.
 #[derive(Debug, PartialEq)]

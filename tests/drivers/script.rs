@@ -6,7 +6,7 @@
 )]
 #![allow(clippy::needless_pass_by_value, reason = "a report is taken apart")]
 
-use super::support::{clock, lock, ms, secs};
+use crate::support::{clock, lock, ms, secs};
 use futures::executor::block_on;
 use stamina::testing::{Testing, VirtualClock};
 use stamina::{Attempts, Budget, Clock, Decision, Report, Retry, Settings, StopReason, Timer};
