@@ -84,7 +84,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         attempts.number(),
         attempts.waited()
     );
-    assert_eq!((page.as_str(), attempts.number()), ("hello", 5));
+    assert_eq!(page, "hello");
+    // At least the two 503s, and the Retry-After of the first.
+    assert!(attempts.number() >= 3 && attempts.waited() >= Duration::from_secs(1));
     server.join();
 
     println!("What your exporter gets, with nothing set up:\n");

@@ -109,4 +109,6 @@ pub use policy::Parts;
 pub use policy::{Decision, InvalidSettings, Retry, Settings, StopReason};
 pub use schedule::{Delays, Schedule};
 pub use testing::mode::{is_active, set_active};
+#[cfg(shuttle = "switches")]
+pub use testing::scope::overrides;
 pub use time::{Clock, Instant, Sleep, Timer};
