@@ -6,6 +6,7 @@
 //! with `reset_after` its end starts the call anew, with the first wait and the whole timeout. Time is virtual here, so
 //! the hours pass at once.
 
+use std::future::{Future, ready};
 use std::time::Duration;
 
 use stamina::testing::VirtualClock;
@@ -23,7 +24,7 @@ static LINK: Retry<&str> = Retry::on::<&str>()
 const SESSIONS: [u64; 8] = [0, 3600, 0, 0, 7200, 40, 0, 1800];
 
 /// One session, from connecting to its end. `Ok` would mean that we are done for good.
-async fn session(number: usize) -> Result<(), &'static str> {
+fn session(number: usize) -> impl Future<Output = Result<(), &'static str>> {
     // After the last one the server is gone.
     let lasts = SESSIONS.get(number).copied().unwrap_or_default();
     CLOCK.advance(Duration::from_secs(lasts));
@@ -31,7 +32,7 @@ async fn session(number: usize) -> Result<(), &'static str> {
         "{:>9.1?}: session {number} lasted {lasts} s",
         CLOCK.elapsed()
     );
-    Err(if lasts == 0 { "refused" } else { "dropped" })
+    ready(Err(if lasts == 0 { "refused" } else { "dropped" }))
 }
 
 fn main() {

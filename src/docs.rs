@@ -20,56 +20,22 @@
 // Only for documentation, which includes doctests: so the code of each page is compiled and run.
 #![cfg(any(doc, doctest))]
 
-/// A page. Pages link each other by reference (`[safety]`), and define these references for readers of the files. The
-/// first definition of a reference counts, so here they lead to the modules. (Not in doctests, whose line numbers are then
-/// those of the file.)
+/// A page. `if`: the feature that its code needs.
 macro_rules! page {
-    ($name:ident, $file:literal) => {
-        page!($name, $file, not(doctest), doctest);
-    };
-    // `needs`: what the code of the page needs to be compiled.
-    ($name:ident, $file:literal, $($needs:meta),+) => {
-        #[cfg_attr(not(doctest), doc = "
-[changelog]: crate::docs::changelog
-[clients]: crate::docs::cookbook_clients
-[closures]: crate::docs::cookbook_closures
-[cookbook]: crate::docs::cookbook
-[crates]: crate::docs::cookbook_crates
-[design]: crate::docs::design
-[instrumentation]: crate::docs::instrumentation
-[job queue]: crate::docs::job_queue
-[loops]: crate::docs::cookbook_loops
-[migrating]: crate::docs::migrating
-[motivation]: crate::docs::motivation
-[operations]: crate::docs::operations
-[performance]: crate::docs::performance
-[reliability]: crate::docs::reliability
-[safety]: crate::docs::safety
-[testing]: crate::docs::testing
-[tutorial]: crate::docs::tutorial
-[WebAssembly]: crate::docs::wasm
-")]
-        #[cfg_attr(any($($needs),+), doc = include_str!($file))]
+    ($name:ident, $file:literal $(, if $feature:literal)?) => {
+        $(#[cfg(any(not(doctest), feature = $feature))])?
+        #[doc = include_str!($file)]
+        #[cfg_attr(not(doctest), doc = include_str!("docs/links.html"))]
         pub mod $name {}
     };
 }
 
 page!(changelog, "../docs/changelog.md");
 page!(cookbook, "../docs/cookbook.md");
-page!(
-    cookbook_clients,
-    "../docs/cookbook_clients.md",
-    not(doctest),
-    feature = "tokio"
-);
+page!(cookbook_clients, "../docs/cookbook_clients.md", if "tokio");
 page!(cookbook_closures, "../docs/cookbook_closures.md");
 page!(cookbook_crates, "../docs/cookbook_crates.md");
-page!(
-    cookbook_loops,
-    "../docs/cookbook_loops.md",
-    not(doctest),
-    feature = "tokio"
-);
+page!(cookbook_loops, "../docs/cookbook_loops.md", if "tokio");
 page!(design, "../docs/design.md");
 page!(instrumentation, "../docs/instrumentation.md");
 page!(job_queue, "../docs/job_queue.md");
@@ -78,13 +44,8 @@ page!(motivation, "../docs/motivation.md");
 page!(operations, "../docs/operations.md");
 page!(performance, "../docs/performance.md");
 page!(reliability, "../docs/reliability.md");
-page!(safety, "../docs/safety.md", not(doctest), feature = "fleet");
-page!(
-    testing,
-    "../docs/testing.md",
-    not(doctest),
-    feature = "tokio"
-);
+page!(safety, "../docs/safety.md", if "fleet");
+page!(testing, "../docs/testing.md", if "tokio");
 page!(tutorial, "../docs/tutorial.md");
 page!(wasm, "../docs/wasm.md");
 

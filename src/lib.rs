@@ -50,8 +50,8 @@
 //! | to stop during a wait, retries that outlive the process | [`Attempts::pause`], [`Attempts::decide`], [`Retry::resume`] |
 //! | other sources of time | [`Timer`], [`Clock`] |
 //!
-//! The [tutorial](https://docs.rs/crate/stamina/latest/source/docs/tutorial.md) begins at the beginning, the
-//! [cookbook](https://docs.rs/crate/stamina/latest/source/docs/cookbook.md) has recipes.
+//! The [tutorial](docs::tutorial) shows how to retry, step by step. The [cookbook](docs::cookbook) has recipes. [`docs`] has
+//! all pages.
 //!
 //! # What it is not for
 //!
@@ -77,13 +77,15 @@
     )
 )]
 
+// Before the drivers, so that rustdoc shows the setters first.
+mod policy;
+
 mod backoff;
 mod budget;
 pub mod docs;
 mod drivers;
 mod engine;
 mod message;
-mod policy;
 mod schedule;
 mod sync;
 mod telemetry;
@@ -107,4 +109,6 @@ pub use policy::Parts;
 pub use policy::{Decision, InvalidSettings, Retry, Settings, StopReason};
 pub use schedule::{Delays, Schedule};
 pub use testing::mode::{is_active, set_active};
+#[cfg(shuttle = "switches")]
+pub use testing::scope::overrides;
 pub use time::{Clock, Instant, Sleep, Timer};

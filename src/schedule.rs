@@ -100,7 +100,7 @@ impl Retries {
     }
 }
 
-/// # Waits to look at
+/// # The waits of a policy
 impl<E> Retry<E> {
     /// The waits to expect: for each possible retry the shortest and the longest. Its `Display` is a table.
     ///

@@ -1,11 +1,12 @@
 //! Log records, as a logger sees them.
+//!
+//! Alone in its process: it installs a logger.
 #![cfg(feature = "log")]
 
-mod scene;
+mod support;
 
 use log::kv::{self, Key, Value, VisitSource};
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use scene::clock;
 use stamina::instrument::{self, Hook, LogHook};
 use stamina::{Retry, Timer, testing};
 use std::cell::{Cell, RefCell};
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Debug, Formatter};
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
+use support::clock;
 
 #[derive(Clone, Debug, PartialEq)]
 struct Kept {
@@ -92,7 +94,7 @@ fn logged_by(shows: Shows, call: impl FnOnce()) -> Vec<Kept> {
     static INSTALL: Once = Once::new();
     // There is one logger, so the library knows one.
     static ALONE: Mutex<()> = Mutex::new(());
-    let _alone = scene::lock(&ALONE);
+    let _alone = support::lock(&ALONE);
     INSTALL.call_once(|| {
         log::set_logger(&Capture).unwrap();
         log::set_max_level(LevelFilter::Trace);

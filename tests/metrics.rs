@@ -1,19 +1,21 @@
 //! Metrics, as recorders see them.
+//!
+//! Alone in its process: it installs a recorder.
 #![cfg(feature = "metrics")]
 
-mod scene;
+mod support;
 
 use metrics::{
     Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
-use scene::clock;
 use stamina::instrument::{self, Hook, MetricsHook};
 use stamina::{Budget, Retry, Timer, testing};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use support::clock;
 
 fn policy() -> Retry<&'static str> {
     Retry::on()

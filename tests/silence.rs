@@ -1,16 +1,18 @@
 //! If nobody listens, no details are made. This shows when a call recovers, because the details of that need one more
 //! look at the clock. The file has one test, because there is one logger, and an open scope of another test listens too.
+//!
+//! Alone in its process: it installs a logger and a recorder that are off.
 #![cfg(all(feature = "log", feature = "metrics"))]
 
-mod scene;
+mod support;
 
 use std::cell::Cell;
 use std::time::Duration;
 
 use log::{LevelFilter, Log, Metadata, Record};
 use metrics_util::debugging::DebuggingRecorder;
-use scene::Steered;
 use stamina::Retry;
+use support::ManualClock;
 
 /// A logger that drops what it gets.
 struct Ear;
@@ -27,7 +29,7 @@ impl Log for Ear {
 
 /// How often a call looks at the clock that succeeds at its second attempt.
 fn looks() -> u32 {
-    let clock = Steered::new();
+    let clock = ManualClock::new();
     let policy = Retry::on::<&str>()
         .timer(clock.timer())
         .wait_jitter(Duration::ZERO);

@@ -1,7 +1,9 @@
 //! Events of `tracing`, as the JSON formatter of tracing-subscriber writes them.
+//!
+//! Alone in its process: it installs a subscriber, and a logger that must stay silent.
 #![cfg(feature = "tracing")]
 
-mod scene;
+mod support;
 
 use std::cell::Cell;
 use std::fmt::{self, Debug, Formatter};
@@ -12,10 +14,10 @@ use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use futures::executor::block_on;
-use scene::{clock, lock};
 use serde_json::{Value, json};
 use stamina::instrument::{self, Hook, TracingHook};
 use stamina::{Retry, Timer, testing};
+use support::{clock, lock};
 use tracing::level_filters::LevelFilter;
 use tracing::{Instrument, Level, info_span};
 

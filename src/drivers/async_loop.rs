@@ -10,12 +10,11 @@ use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
+use super::async_phase::{Operation, Phase, PhaseProject, Wait, run_attempt};
 use super::cutoff::set_cutoff;
-use super::operation::Operation;
 use super::report::Report;
-use crate::engine::{CallState, Classify, Level, Pending, Step, judge};
-use crate::policy::{NO_ATTEMPT_TIMEOUT_ERROR, Retry, StopReason};
-use crate::time::{Sleep, TokioSleep};
+use crate::engine::{CallState, Classify, IntoOutcome, Pending, Step, judge};
+use crate::policy::{NO_ATTEMPT_TIMEOUT_ERROR, Retry};
 
 pin_project! {
     /// A call under way: it runs attempts, waits, and goes on from wherever it was left.
@@ -26,39 +25,6 @@ pin_project! {
         #[pin]
         phase: Phase<Fut>,
         classify: PhantomData<fn() -> C>,
-    }
-}
-
-pin_project! {
-    // The number of the attempt stands in the variants, as it costs no room beside the enum's tag.
-    #[project = PhaseProject]
-    #[project_replace = PhaseReplaced]
-    enum Phase<Fut> {
-        New,
-        Attempting { #[pin] attempt: Fut, number: u32 },
-        Waiting { #[pin] wait: Wait, number: u32 },
-        // tokio's sleep is large, so it is held in place instead of in a box, and only if there is no permit to hold too.
-        WaitingInPlace { #[pin] sleep: TokioSleep, number: u32 },
-        Done { attempts: u32, stop_reason: Option<StopReason> },
-    }
-}
-
-pin_project! {
-    struct Wait {
-        sleep: Sleep,
-        // Taken when the retry begins.
-        pending: Option<Pending>,
-    }
-
-    impl PinnedDrop for Wait {
-        // Cold, because most futures end without having waited, and are dropped all the same.
-        #[cold]
-        #[inline(never)]
-        fn drop(this: Pin<&mut Self>) {
-            let this = this.project();
-            *this.pending = None;
-            *this.sleep = Sleep::ready();
-        }
     }
 }
 
@@ -257,15 +223,17 @@ where
                 return self.poll_phase(cx);
             }
         }
-        // Polled before it is stored: most of the phase is not needed if the sleep is ready at once.
-        let mut sleep = config.timer.sleep(pending.wait());
-        if Pin::new(&mut sleep).poll(cx).is_pending() {
-            let wait = Wait {
-                sleep,
-                pending: Some(pending),
-            };
-            this.phase.set(Phase::Waiting { wait, number });
-            return Poll::Pending;
+        // Polled before it is stored: a sleep that is ready at once does not need the phase.
+        {
+            let mut sleep = config.timer.sleep(pending.wait());
+            if Pin::new(&mut sleep).poll(cx).is_pending() {
+                let wait = Wait {
+                    sleep,
+                    pending: Some(pending),
+                };
+                this.phase.set(Phase::Waiting { wait, number });
+                return Poll::Pending;
+            }
         }
         pending.begin(config, this.state, &mut number);
         self.poll_attempt(cx, Some(number))
@@ -276,7 +244,7 @@ where
     fn cut(policy: &Retry<C::On>, operation: &mut O) -> Fut::Output {
         let own = operation.attempt_timeout_error();
         let error = own.or_else(|| policy.attempt_timeout_fn().map(|error| error()));
-        C::cut(error.expect(NO_ATTEMPT_TIMEOUT_ERROR))
+        error.expect(NO_ATTEMPT_TIMEOUT_ERROR).into_outcome()
     }
 
     /// What the call took. It must have ended with `result`.
@@ -297,30 +265,6 @@ where
             result,
         )
     }
-}
-
-/// Runs the attempt under way, which `begins` here if it has a number: the one place where attempts run.
-#[inline]
-fn run_attempt<O: Operation<Fut, On>, On, Fut, T>(
-    operation: &mut O,
-    mut phase: Pin<&mut Phase<Fut>>,
-    depth: u32,
-    begins: Option<u32>,
-    poll: impl FnOnce(Pin<&mut Fut>) -> T,
-) -> T {
-    // The closure that makes the future is a part of the operation too.
-    let _level = Level::inside_of(depth);
-    if let Some(number) = begins {
-        let attempt = operation.start();
-        // Unlike `set` this finds out in place that there is nothing to drop.
-        phase
-            .as_mut()
-            .project_replace(Phase::Attempting { attempt, number });
-    }
-    let PhaseProject::Attempting { attempt, .. } = phase.project() else {
-        unreachable!("an attempt is under way")
-    };
-    poll(attempt)
 }
 
 impl<P, O, Fut, C> Debug for AsyncLoop<P, O, Fut, C> {

@@ -6,13 +6,12 @@ use std::ops::{ControlFlow, Deref};
 use std::panic::Location;
 use std::time::Duration;
 
-use super::cutoff::Attempt;
+use super::cutoff::AttemptFuture;
 use super::pause::Pause;
 use crate::engine::{
-    ByError, ByOutcome, Call, CallState, Callable, Classify, Failed, Pending, Step, attempt_limit,
-    wait_range,
+    ByOutcome, Call, CallState, Callable, Failed, Pending, Step, attempt_limit, wait_range,
 };
-use crate::policy::{Decision, NO_ATTEMPT_TIMEOUT_ERROR, Retry, StopReason};
+use crate::policy::{Decision, Retry, StopReason};
 
 /// A call whose loop is the caller's own code, so that `break`, `?`, `return` and `&mut` borrows all work.
 ///
@@ -435,7 +434,7 @@ impl<E: Debug> Attempts<'_, E> {
         &self,
         future: Fut,
     ) -> impl Future<Output = Result<T, E>> + use<T, E, Fut> {
-        self.attempt_classified::<_, ByError, _>(future)
+        self.attempt_future(future)
     }
 
     /// Notes that the call has succeeded: the budget is credited, a call that had retried is reported as recovered, and
@@ -460,12 +459,17 @@ impl<E: Debug> Attempts<'_, E> {
     /// ```
     pub fn succeed<T>(&mut self, value: T) -> T {
         if self.stop_reason.take().is_some_and(StopReason::is_limit) {
-            self.succeeded = true;
+            self.note_success();
         } else {
             self.step(|call, _| call.succeed());
         }
-        self.state.attempt_begins(&self.policy.config);
         value
+    }
+
+    /// The call has ended well, and the attempt of the next one begins.
+    fn note_success(&mut self) {
+        self.succeeded = true;
+        self.state.attempt_begins(&self.policy.config);
     }
 
     /// Decides what follows an attempt.
@@ -483,7 +487,7 @@ impl<E: Debug> Attempts<'_, E> {
         };
         let step = decide(&mut call, policy);
         match step {
-            Step::Success => self.succeeded = true,
+            Step::Success => self.note_success(),
             Step::Stopped(reason) => self.stop_reason = Some(reason),
             Step::Retry(_) => {}
         }
@@ -499,20 +503,8 @@ impl<E: Debug> Attempts<'_, E> {
         }
     }
 
-    fn attempt_classified<O, C: Classify<O, On = E>, Fut: Future<Output = O>>(
-        &self,
-        future: Fut,
-    ) -> impl Future<Output = O> + use<O, C, Fut, E> {
-        let policy = &*self.policy;
-        let depth = self.state.depth();
-        let attempt = Attempt::new(&policy.config, depth, self.remaining(), future);
-        let error = policy.attempt_timeout_fn();
-        async move {
-            match attempt.await {
-                Some(outcome) => outcome,
-                None => C::cut(error.expect(NO_ATTEMPT_TIMEOUT_ERROR)()),
-            }
-        }
+    fn attempt_future<Fut>(&self, future: Fut) -> AttemptFuture<Fut, E> {
+        AttemptFuture::new(&self.policy, self.state.depth(), self.remaining(), future)
     }
 }
 
@@ -606,7 +598,7 @@ impl<T: Debug, E: Debug> Attempts<'_, Result<T, E>> {
         &self,
         future: Fut,
     ) -> impl Future<Output = Result<T, E>> + use<T, E, Fut> {
-        self.attempt_classified::<_, ByOutcome, _>(future)
+        self.attempt_future(future)
     }
 }
 
@@ -620,6 +612,7 @@ impl<E> Debug for Attempts<'_, E> {
     }
 }
 
+/// # Run it: a loop of your own
 impl<E: Debug> Retry<E> {
     /// Starts a call whose loop is your own code. See [`Attempts`].
     ///

@@ -112,6 +112,7 @@ fn retry_loop<O, C: Classify<O>>(
     }
 }
 
+/// # Run it: blocking
 impl<E: Debug> Retry<E> {
     /// Runs `operation` until it succeeds or the policy ends the call. Waits by blocking this thread.
     ///
@@ -184,6 +185,7 @@ impl<E: Debug> Retry<E> {
     }
 }
 
+/// # Run it: blocking, with whole outcomes
 impl<T: Debug, E: Debug> Retry<Result<T, E>> {
     /// [`call`](Self::call) with a predicate that sees the whole outcome, so that an `Ok` can be retried too.
     ///

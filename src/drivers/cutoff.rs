@@ -1,15 +1,16 @@
-//! Polls an attempt that may be cut: the one place where an async attempt runs.
+//! Attempts that are cut when their time is up.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
-use crate::engine::{CallState, Cutoff, Level};
-use crate::policy::Config;
+use crate::engine::{CallState, Cutoff, IntoOutcome, Level};
+use crate::policy::{Config, NO_ATTEMPT_TIMEOUT_ERROR, Retry};
 use crate::time::Timer;
 
 impl Cutoff {
@@ -57,45 +58,59 @@ pub(super) fn set_cutoff(config: &Config, state: &mut CallState, limit: Duration
 }
 
 pin_project! {
-    /// An attempt of a code block.
-    #[derive(Debug)]
-    pub(super) struct Attempt<Fut> {
+    /// An attempt of a code block or of a service, which may be cut.
+    #[must_use = "futures do nothing unless you `.await` or poll them"]
+    pub struct AttemptFuture<Fut, E> {
         #[pin]
         future: Fut,
         timer: Timer,
         depth: u32,
         cutoff: Option<Cutoff>,
+        error: Option<fn() -> E>,
     }
 }
 
-impl<Fut> Attempt<Fut> {
+impl<Fut, E> AttemptFuture<Fut, E> {
     /// An attempt that is cut by the settings of its policy, counted from here.
     pub(super) fn new(
-        config: &Config,
+        policy: &Retry<E>,
         depth: u32,
         remaining: Option<Duration>,
         future: Fut,
     ) -> Self {
-        let limit = config.settings.attempt_timeout;
+        let (timer, limit) = (policy.config.timer, policy.config.settings.attempt_timeout);
         Self {
             future,
-            timer: config.timer,
+            timer,
             depth,
-            cutoff: limit.map(|limit| Cutoff::new(config.timer, limit, remaining)),
+            cutoff: limit.map(|limit| Cutoff::new(timer, limit, remaining)),
+            error: policy.attempt_timeout_fn(),
         }
     }
 }
 
-impl<Fut: Future> Future for Attempt<Fut> {
-    /// `None` if it was cut.
-    type Output = Option<Fut::Output>;
+impl<Fut, E> Future for AttemptFuture<Fut, E>
+where
+    Fut: Future,
+    E: IntoOutcome<Fut::Output>,
+{
+    type Output = Fut::Output;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
         let this = self.project();
         let _level = Level::inside_of(*this.depth);
-        match this.cutoff {
-            None => this.future.poll(cx).map(Some),
-            Some(cutoff) => cutoff.poll(*this.timer, this.future, cx),
-        }
+        let Some(cutoff) = this.cutoff else {
+            return this.future.poll(cx);
+        };
+        let outcome = ready!(cutoff.poll(*this.timer, this.future, cx));
+        Poll::Ready(
+            outcome.unwrap_or_else(|| this.error.expect(NO_ATTEMPT_TIMEOUT_ERROR)().into_outcome()),
+        )
+    }
+}
+
+impl<Fut, E> fmt::Debug for AttemptFuture<Fut, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AttemptFuture").finish_non_exhaustive()
     }
 }

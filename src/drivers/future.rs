@@ -11,7 +11,7 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 
 use super::async_loop::AsyncLoop;
-use super::operation::Operation;
+use super::async_phase::Operation;
 use super::report::Report;
 use crate::engine::{ByError, ByOutcome, Callable, Classify};
 use crate::policy::{Retry, refuse_zero_attempt_timeout};
@@ -323,6 +323,7 @@ impl<E: Debug, F, A, Fut> WrapFuture<E, F, A, Fut> {
     }
 }
 
+/// # Run it: async
 impl<E: Debug> Retry<E> {
     /// Runs an async `operation` until it succeeds or the policy ends the call.
     ///
@@ -425,6 +426,7 @@ impl<E: Debug> Retry<E> {
     }
 }
 
+/// # Run it: async, with whole outcomes
 impl<T: Debug, E: Debug> Retry<Result<T, E>> {
     /// [`call_outcome`](Self::call_outcome) for async operations.
     ///

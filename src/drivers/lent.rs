@@ -60,6 +60,7 @@ macro_rules! call_outcome_with {
     }};
 }
 
+/// # Run it: async, with lent state
 impl<E: Debug> Retry<E> {
     /// [`call_async`](Self::call_async) with `&mut` state that every attempt may use.
     ///
@@ -156,6 +157,7 @@ impl<E: Debug> Retry<E> {
     }
 }
 
+/// # Run it: async, with lent state and whole outcomes
 impl<T: Debug, E: Debug> Retry<Result<T, E>> {
     /// [`call_outcome_async`](Self::call_outcome_async) with `&mut` state that every attempt may use.
     ///

@@ -2,13 +2,15 @@
 //!
 //! Drivers run attempts and sleep; what follows an attempt is decided in [`engine`](crate::engine).
 
-mod async_loop;
-mod attempts;
+// First what most programs use: rustdoc shows the methods of `Retry` in this order.
 mod blocking;
-mod cutoff;
 mod future;
 mod lent;
-mod operation;
+
+mod async_loop;
+mod async_phase;
+mod attempts;
+mod cutoff;
 mod pause;
 mod report;
 #[cfg(feature = "tower")]

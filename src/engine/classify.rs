@@ -10,16 +10,35 @@ use crate::telemetry::RetryDetails;
 /// Classifies the outcomes of attempts.
 pub(crate) trait Classify<Outcome> {
     /// What the policy is on.
-    type On: Debug;
+    type On: Debug + IntoOutcome<Outcome>;
 
     /// The failure in an outcome; `None` if the call has succeeded.
     fn failure<'a>(
         policy: &'a Retry<Self::On>,
         outcome: &'a Outcome,
     ) -> Option<Failed<'a, Self::On>>;
+}
 
-    /// The outcome of an attempt that was cut.
-    fn cut(error: Self::On) -> Outcome;
+/// What an attempt that is cut fails with: an error, or a whole outcome.
+#[cfg_attr(
+    not(feature = "tower"),
+    allow(unreachable_pub, reason = "only tower's layer names it")
+)]
+pub trait IntoOutcome<Outcome> {
+    /// The outcome of the attempt.
+    fn into_outcome(self) -> Outcome;
+}
+
+impl<T, E> IntoOutcome<Result<T, E>> for E {
+    fn into_outcome(self) -> Result<T, E> {
+        Err(self)
+    }
+}
+
+impl<T, E> IntoOutcome<Result<T, E>> for Result<T, E> {
+    fn into_outcome(self) -> Self {
+        self
+    }
 }
 
 /// An `Err` is a failure, and the predicate sees its error.
@@ -35,10 +54,6 @@ impl<T, E: Debug> Classify<Result<T, E>> for ByError {
     fn failure<'a>(policy: &'a Retry<E>, outcome: &'a Result<T, E>) -> Option<Failed<'a, E>> {
         let error = outcome.as_ref().err()?;
         Some(Failed::new(policy, error))
-    }
-
-    fn cut(error: E) -> Result<T, E> {
-        Err(error)
     }
 }
 
@@ -60,10 +75,6 @@ impl<T: Debug, E: Debug> Classify<Result<T, E>> for ByOutcome {
                 type_name::<E>()
             },
         })
-    }
-
-    fn cut(error: Result<T, E>) -> Result<T, E> {
-        error
     }
 }
 

@@ -11,6 +11,11 @@ mod pending;
 mod state;
 mod step;
 
+#[cfg_attr(
+    not(feature = "tower"),
+    allow(unreachable_pub, reason = "only tower's layer names it")
+)]
+pub use self::classify::IntoOutcome;
 pub(crate) use self::classify::{ByError, ByOutcome, Classify, Failed};
 pub(crate) use self::events::Callable;
 pub(crate) use self::nesting::{Level, OneDeeper, depth};

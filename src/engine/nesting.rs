@@ -28,6 +28,14 @@ impl Level {
             before: DEPTH.replace(depth.wrapping_add(1)),
         }
     }
+
+    /// Leaves all operations, for a simulation that calls around it must not change.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn outside() -> Self {
+        Self {
+            before: DEPTH.replace(0),
+        }
+    }
 }
 
 impl Drop for Level {

@@ -14,8 +14,6 @@ pub use self::decision::{Decision, StopReason};
 pub(crate) use self::setters::refuse_zero_attempt_timeout;
 pub use self::settings::{InvalidSettings, Settings};
 
-#[cfg(feature = "fleet")]
-use crate::budget::Budget;
 use crate::budget::BudgetRef;
 use crate::telemetry::RetryDetails;
 use crate::time::Timer;
@@ -203,14 +201,6 @@ impl<E> Parts<E> {
     /// What an attempt that is cut fails with.
     pub(crate) fn attempt_timeout_fn(&self) -> Option<fn() -> E> {
         self.attempt_timeout_error
-    }
-}
-
-#[cfg(feature = "fleet")]
-impl<E> Retry<E> {
-    /// [`shared_budget`](Self::shared_budget) in place, for a simulation with a budget for each client.
-    pub(crate) fn set_budget(&mut self, budget: &Arc<Budget>) {
-        self.parts.config.budget = Some(BudgetRef::Shared(Arc::clone(budget)));
     }
 }
 

@@ -687,7 +687,7 @@ impl<E> Retry<E> {
     }
 }
 
-/// # The rest
+/// # Time, jitter, nesting
 impl<E> Retry<E> {
     /// Sets the source of time. Default [`Timer::futures_timer`], which works on every executor.
     ///

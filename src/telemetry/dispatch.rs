@@ -174,20 +174,21 @@ pub(crate) fn anyone_listens(scoped: Option<&Hooks>, severity: Severity) -> bool
 
 /// Reports that a retry is scheduled. `scoped`: the hooks of the scope that the call was made in.
 pub(crate) fn emit_retry_scheduled(scoped: Option<&Hooks>, details: &RetryDetails<'_>) {
-    emit(scoped, |hook| hook.retry_scheduled(details));
+    emit(scoped, &|hook| hook.retry_scheduled(details));
 }
 
 /// Reports that a call gave up.
 pub(crate) fn emit_gave_up(scoped: Option<&Hooks>, details: &GaveUp<'_>) {
-    emit(scoped, |hook| hook.gave_up(details));
+    emit(scoped, &|hook| hook.gave_up(details));
 }
 
 /// Reports that a call recovered.
 pub(crate) fn emit_recovered(scoped: Option<&Hooks>, details: &Recovered<'_>) {
-    emit(scoped, |hook| hook.recovered(details));
+    emit(scoped, &|hook| hook.recovered(details));
 }
 
-fn emit(scoped: Option<&Hooks>, event: impl Fn(&dyn Hook)) {
+/// Compiled once for all events, so `event` is dynamic.
+fn emit(scoped: Option<&Hooks>, event: &dyn Fn(&dyn Hook)) {
     let Some(hooks) = scoped.cloned().or_else(process_hooks) else {
         for default in DEFAULTS {
             contain(|| event(default.hook));

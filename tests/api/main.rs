@@ -3,9 +3,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bad_input;
 mod contract;
 mod http;
 mod policy;
 mod serde;
 mod shapes;
+mod values;
 mod when;

@@ -3,11 +3,16 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod attempt_timeout;
 mod budget;
 mod budget_metrics;
 mod deadline;
 mod decisions;
+mod fleet;
+mod hints;
 mod nesting;
 mod odd;
+mod reports;
+mod reset_after;
 mod time;
 mod waits;

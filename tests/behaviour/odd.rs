@@ -3,78 +3,17 @@
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::fmt::{self, Debug};
-use std::future::{Future, ready};
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use crate::support::drivers::drivers;
 use crate::support::{clock, secs};
 use futures::executor::block_on;
 use stamina::{Budget, Clock, Retry, StopReason, Timer};
-
-/// A driver that runs an operation, under a policy for its errors, until that is enough.
-type Driver<E> = fn(&Retry<E>, &dyn Fn() -> Result<u8, E>) -> Result<u8, E>;
-
-fn drivers<E: Debug>() -> [(&'static str, Driver<E>); 11] {
-    [
-        ("call", |policy, operation| policy.call(operation)),
-        ("report", |policy, operation| {
-            policy.report(operation).result
-        }),
-        (
-            "wrap",
-            |policy, operation| policy.wrap(|()| operation())(()),
-        ),
-        ("again", |policy, operation| {
-            let mut attempts = policy.start();
-            loop {
-                match operation() {
-                    Ok(value) => return Ok(attempts.succeed(value)),
-                    Err(error) => attempts.again(error)?,
-                }
-            }
-        }),
-        ("again_async", |policy, operation| {
-            block_on(async {
-                let mut attempts = policy.start();
-                loop {
-                    match operation() {
-                        Ok(value) => return Ok(attempts.succeed(value)),
-                        Err(error) => attempts.again_async(error).await?,
-                    }
-                }
-            })
-        }),
-        ("decide", |policy, operation| {
-            let mut attempts = policy.start();
-            loop {
-                match operation() {
-                    Ok(value) => return Ok(attempts.succeed(value)),
-                    Err(error) if attempts.decide(&error).is_err() => return Err(error),
-                    Err(_) => {}
-                }
-            }
-        }),
-        ("call_async", |policy, operation| {
-            block_on(policy.call_async(|| ready(operation())))
-        }),
-        ("report_async", |policy, operation| {
-            block_on(policy.report_async(|| async { operation() })).result
-        }),
-        ("wrap_async", |policy, operation| {
-            block_on(policy.wrap_async(|()| ready(operation()))(()))
-        }),
-        ("call_async_with", |policy, operation| {
-            block_on(policy.call_async_with(&mut (), async |()| operation()))
-        }),
-        ("attempt_timeout", |policy, operation| {
-            let call = policy.call_async(|| ready(operation()));
-            block_on(call.attempt_timeout(secs(1), || panic!("none is slow")))
-        }),
-    ]
-}
 
 fn policy<E: Debug>() -> Retry<E> {
     Retry::on::<E>().attempts(3).timer(Timer::custom(clock()))

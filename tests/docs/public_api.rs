@@ -1,6 +1,6 @@
 //! The public API as it stands in the sources, held against `tests/public-api.txt`: a change must update it knowingly.
 //!
-//! `STAMINA_BLESS=1 cargo test --test public_api` writes the file anew. It is a reading of the text, which needs no
+//! `STAMINA_BLESS=1 cargo test --test docs public_api` writes the file anew. It is a reading of the text, which needs no
 //! tool and runs everywhere; `cargo public-api` says the same with all types resolved.
 
 use std::fs;

@@ -5,9 +5,13 @@ mod support;
 
 mod attempts;
 mod call;
+mod ended;
 mod future;
 mod outcome;
+mod parity;
+mod pause;
 mod report;
+mod script;
 mod spawn;
 mod stack;
 mod threads;

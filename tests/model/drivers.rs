@@ -335,7 +335,7 @@ fn again(trace: &Trace, attempts: &mut Attempts<'_, u32>, error: u32, step: Step
             .map_err(|_| ()),
         How::Block => attempts
             .pause(&error)
-            .map(|pause| pause.block())
+            .map(stamina::Pause::block)
             .map_err(|_| ()),
     };
     if step.how != How::Decide || result.is_err() {

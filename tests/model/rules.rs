@@ -177,8 +177,8 @@ struct Model<'a> {
     /// When the call began; a new one of the same `Attempts` begins later.
     started: Nanos,
     before: Nanos,
-    /// When the attempt under way began. Unknown after a success in a loop of the caller's own.
-    attempt_started: Option<Nanos>,
+    /// When the attempt under way began.
+    attempt_started: Nanos,
     number: u32,
     waited: Nanos,
     stopped: Option<&'static str>,
@@ -202,7 +202,7 @@ pub(crate) fn check(
         now,
         started: now,
         before: call.before.as_nanos(),
-        attempt_started: Some(now),
+        attempt_started: now,
         number: call.made.saturating_add(1),
         waited: 0,
         stopped: None,
@@ -237,6 +237,7 @@ impl Model<'_> {
             let step = step.unwrap_or(Step::IDLE);
             if step.reset && self.call.code_block {
                 self.begin_anew();
+                self.attempt_started = self.now;
                 self.expect_state();
             }
             let (outcome, answer) = self.attempt(position, &step)?;
@@ -290,8 +291,7 @@ impl Model<'_> {
     }
 
     fn took(&self) -> Nanos {
-        self.attempt_started
-            .map_or(0, |started| self.now.saturating_sub(started))
+        self.now.saturating_sub(self.attempt_started)
     }
 
     /// The attempt under way has run for long enough to start the call anew if it fails.
@@ -315,7 +315,6 @@ impl Model<'_> {
     fn begin_anew(&mut self) {
         (self.started, self.before) = (self.now, 0);
         (self.number, self.waited) = (1, 0);
-        self.attempt_started = Some(self.now);
         (self.stopped, self.succeeded) = (None, false);
     }
 
@@ -438,7 +437,7 @@ impl Model<'_> {
     fn count(&mut self, wait: Nanos, after: Nanos) {
         self.waited = (self.waited + wait).min(END);
         self.number = self.number.saturating_add(1);
-        self.attempt_started = Some(after);
+        self.attempt_started = after;
     }
 
     /// A retry does not begin: it is as if it had not been decided on.
@@ -495,6 +494,8 @@ impl Model<'_> {
     }
 
     fn succeed(&mut self) {
+        // In a loop of the caller's own the next attempt begins here.
+        self.attempt_started = self.now;
         if self.stopped.take().is_some_and(is_limit) {
             // It gave up before.
             self.succeeded = true;
@@ -513,7 +514,6 @@ impl Model<'_> {
             }
         }
         self.succeeded = true;
-        self.attempt_started = None;
     }
 
     fn credit(&mut self, at: Nanos, retried: bool) {
@@ -592,6 +592,7 @@ impl Model<'_> {
         if is_healthy && !(answer == Answer::Stop && outcome.is_ok()) {
             self.credit(self.now, self.number > 1);
             self.begin_anew();
+            self.attempt_started = self.now;
         }
         if answer == Answer::Stop {
             return Err(self.stop(outcome, "not_retryable"));

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses a part of this")]
 #![allow(unreachable_pub, reason = "a module of each test file")]
 
+pub mod drivers;
+
 use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
@@ -48,7 +50,7 @@ pub fn clock() -> &'static VirtualClock {
     keep(VirtualClock::new())
 }
 
-pub fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+pub fn poll<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 

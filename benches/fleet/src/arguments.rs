@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Overload(Overload),
     /// Do clients that failed together come back together? Without and with jitter; writes waits.svg.
     Waits(Waits),
+    /// What can a budget not give clients that call rarely? By floor; writes limits.svg.
+    Limits(Limits),
     /// The tables of amplification, recovery, contention and waits at the cap, next to the reference.
     Tables(Tables),
 }
@@ -56,10 +58,13 @@ pub(crate) struct PolicyArguments {
     #[arg(long, default_value_t = 0.2, value_parser = ratio)]
     ratio: f64,
     /// Time constant in which a surplus is forgotten
-    #[arg(long, default_value = "10s", value_parser = some_time)]
+    #[arg(long, default_value = "10s", value_parser = decay)]
     decay: Duration,
+    /// A failure that took this long is only retried from the surplus; 0s for off
+    #[arg(long, default_value = "0s", value_parser = duration)]
+    earned_after: Duration,
     /// Retries that a client has to begin with
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
     floor: u32,
 }
 
@@ -79,15 +84,24 @@ impl PolicyArguments {
     }
 
     pub(crate) fn budget(&self) -> Budget {
-        Budget::new()
+        let budget = Budget::new()
             .ratio(self.ratio)
             .decay(self.decay)
-            .floor(self.floor)
+            .floor(self.floor);
+        if self.earned_after.is_zero() {
+            return budget;
+        }
+        budget.earned_after(self.earned_after)
     }
 
     pub(crate) fn describe_budget(&self) -> String {
+        let earned = if self.earned_after.is_zero() {
+            String::new()
+        } else {
+            format!(", earned after {:?}", self.earned_after)
+        };
         format!(
-            "ratio {}, decay {:?}, floor {}",
+            "ratio {}, decay {:?}, floor {}{earned}",
             self.ratio, self.decay, self.floor
         )
     }
@@ -170,6 +184,9 @@ pub(crate) struct Overload {
     /// How long a worker takes for a request
     #[arg(long, default_value = "100ms", value_parser = some_time)]
     service_time: Duration,
+    /// How many requests may wait; the server rejects more at once [default: no limit]
+    #[arg(long)]
+    queue: Option<u32>,
     /// How long a client waits for a reply
     #[arg(long, default_value = "1s", value_parser = some_time)]
     client_timeout: Duration,
@@ -189,10 +206,14 @@ pub(crate) struct Overload {
 
 impl Overload {
     pub(crate) fn server(&self) -> Server {
-        Server::new()
+        let server = Server::new()
             .workers(self.workers)
             .service_time(self.service_time)
-            .client_timeout(self.client_timeout)
+            .client_timeout(self.client_timeout);
+        match self.queue {
+            Some(limit) => server.queue(limit),
+            None => server,
+        }
     }
 
     /// Requests that the server can serve in a second.
@@ -219,14 +240,21 @@ pub(crate) struct Waits {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct Limits {
+    /// Directory for the chart
+    #[arg(long, default_value = "fleet-charts")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct Tables {
-    /// Only these tables: a (outage), b (recovery), c (contention), d (waits at the cap), e (settings of the budget)
-    #[arg(value_parser = ["a", "b", "c", "d", "e"], ignore_case = true)]
+    /// Only these tables: a (outage), b (recovery), c (contention), d (waits at the cap), e (settings of the budget), f (a budget in fleets of all sizes)
+    #[arg(value_parser = ["a", "b", "c", "d", "e", "f"], ignore_case = true)]
     pub(crate) only: Vec<String>,
-    /// Clients in tables A, B (up to 1,000) and E
+    /// Clients in tables A, B (up to 1,000), E and F
     #[arg(long, value_delimiter = ',', default_value = "1,10,100,1000,10000", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) clients: Vec<u32>,
-    /// Runs of table B with different seeds; table C makes about three times as many, table E an eighth
+    /// Runs of table B with different seeds; table C makes about three times as many, table E an eighth, most rows of table F a sixth
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub(crate) seeds: u64,
 }
@@ -290,6 +318,15 @@ fn some_time(text: &str) -> Result<Duration, String> {
     })
 }
 
+fn decay(text: &str) -> Result<Duration, String> {
+    duration(text).and_then(|time| {
+        if time < Duration::from_millis(1) || time > Duration::from_secs(86_400) {
+            return Err("must be at least 1ms and at most a day".to_owned());
+        }
+        Ok(time)
+    })
+}
+
 fn phase(text: &str) -> Result<Duration, String> {
     duration(text).and_then(|time| {
         if time > Duration::from_secs(365 * 24 * 3600) {
@@ -318,8 +355,8 @@ fn probability(text: &str) -> Result<f64, String> {
 }
 
 fn ratio(text: &str) -> Result<f64, String> {
-    number(text, "greater than 0 and at most 1", |number| {
-        number > 0.0 && number <= 1.0
+    number(text, "at least 0.001 and at most 1", |number| {
+        (0.001..=1.0).contains(&number)
     })
 }
 

@@ -17,8 +17,13 @@ type Fallible = Result<(), Box<dyn Error>>;
 const SIZE: (u32, u32) = (860, 520);
 const LOAD: RGBColor = RGBColor(200, 60, 40);
 const GOODPUT: RGBColor = RGBColor(30, 130, 70);
-const LINE: RGBColor = RGBColor(110, 110, 110);
-const SHADE: RGBColor = RGBColor(235, 230, 215);
+/// Texts, axes and lines: legible on a white and on a black ground, as the charts have none of their own.
+const LINE: RGBColor = RGBColor(125, 125, 125);
+const SHADE: f64 = 0.25;
+
+fn text(size: i32) -> TextStyle<'static> {
+    ("sans-serif", size).into_font().color(&LINE)
+}
 
 /// Load and goodput over time.
 pub(crate) struct Panel {
@@ -27,12 +32,14 @@ pub(crate) struct Panel {
     seconds: Vec<(f64, f64)>,
     /// When the server, or the network, was down.
     down: Vec<(f64, f64)>,
+    down_label: &'static str,
 }
 
 impl Panel {
     #[allow(clippy::cast_precision_loss, reason = "counts of a chart")]
     pub(crate) fn of(title: &'static str, outcome: &Outcome) -> Self {
         let seconds = outcome.seconds.iter();
+        let cut_off = outcome.phases.iter().any(|phase| phase.cut_off);
         let phases = outcome.phases.iter();
         Self {
             title,
@@ -48,11 +55,16 @@ impl Panel {
                     )
                 })
                 .collect(),
+            down_label: if cut_off {
+                "the network holds all messages"
+            } else {
+                "attempts fail"
+            },
         }
     }
 }
 
-/// Runs `draw` on an area with a white ground, in a file whose directory is made.
+/// Runs `draw` on an area without a ground, in a file whose directory is made.
 fn file(
     path: &Path,
     draw: impl FnOnce(&DrawingArea<SVGBackend<'_>, Shift>) -> Fallible,
@@ -64,7 +76,6 @@ fn file(
     let mut text = String::new();
     {
         let area = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
-        area.fill(&WHITE)?;
         draw(&area)?;
         area.present()?;
     }
@@ -84,24 +95,32 @@ pub(crate) fn load(path: &Path, panels: &[Panel], mark: (&str, f64), end: f64) -
     file(path, |area| {
         for (panel, area) in panels.iter().zip(area.split_evenly((panels.len(), 1))) {
             let mut chart = ChartBuilder::on(&area)
-                .caption(panel.title, ("sans-serif", 18))
+                .caption(panel.title, text(18))
                 .margin(8)
                 .margin_right(20)
                 .x_label_area_size(34)
                 .y_label_area_size(56)
                 .build_cartesian_2d(0.0..end, 0.0..top)?;
-            for (from, to) in &panel.down {
-                chart.draw_series([Rectangle::new([(*from, 0.0), (*to, top)], SHADE.filled())])?;
-            }
+            let down = panel.down.iter().map(|(from, to)| {
+                Rectangle::new([(*from, 0.0), (*to, top)], LINE.mix(SHADE).filled())
+            });
+            chart
+                .draw_series(down)?
+                .label(panel.down_label)
+                .legend(|(x, y)| {
+                    Rectangle::new([(x, y - 5), (x + 18, y + 5)], LINE.mix(SHADE).filled())
+                });
             chart
                 .configure_mesh()
                 .disable_x_mesh()
                 .light_line_style(TRANSPARENT)
                 .x_desc("seconds")
-                .y_desc("a second")
+                .y_desc("per second")
                 .x_label_formatter(&|x| format!("{x:.0}"))
                 .y_label_formatter(&|y| format!("{y:.0}"))
-                .label_style(("sans-serif", 13))
+                .label_style(text(13))
+                .axis_style(LINE)
+                .bold_line_style(LINE.mix(0.3))
                 .draw()?;
             let points = |of: fn(&(f64, f64)) -> f64| {
                 let seconds = panel.seconds.iter().map(of).enumerate();
@@ -113,7 +132,11 @@ pub(crate) fn load(path: &Path, panels: &[Panel], mark: (&str, f64), end: f64) -
             };
             let dashes =
                 DashedLineSeries::new([(0.0, mark.1), (end, mark.1)], 6, 4, LINE.stroke_width(1));
-            legend(chart.draw_series(dashes)?.label(mark.0), LINE);
+            chart.draw_series(dashes)?.label(mark.0).legend(|(x, y)| {
+                EmptyElement::at((x, y))
+                    + PathElement::new([(0, 0), (7, 0)], LINE.stroke_width(1))
+                    + PathElement::new([(11, 0), (18, 0)], LINE.stroke_width(1))
+            });
             let load = LineSeries::new(points(|(load, _)| *load), LOAD.stroke_width(2));
             legend(chart.draw_series(load)?.label("load (attempts)"), LOAD);
             let goodput = LineSeries::new(points(|(_, goodput)| *goodput), GOODPUT.stroke_width(2));
@@ -126,8 +149,7 @@ pub(crate) fn load(path: &Path, panels: &[Panel], mark: (&str, f64), end: f64) -
             chart
                 .configure_series_labels()
                 .position(SeriesLabelPosition::UpperRight)
-                .background_style(WHITE.mix(0.85))
-                .label_font(("sans-serif", 13))
+                .label_font(text(13))
                 .draw()?;
         }
         Ok(())
@@ -161,7 +183,7 @@ pub(crate) fn herd(path: &Path, panels: [(&str, &Vec<f64>); 2]) -> Fallible {
         for ((title, tenths), area) in bars.iter().zip(area.split_evenly((bars.len(), 1))) {
             let peak = tenths.iter().max().copied().unwrap_or(0);
             let mut chart = ChartBuilder::on(&area)
-                .caption(title, ("sans-serif", 18))
+                .caption(title, text(18))
                 .margin(8)
                 .margin_right(20)
                 .x_label_area_size(34)
@@ -175,7 +197,9 @@ pub(crate) fn herd(path: &Path, panels: [(&str, &Vec<f64>); 2]) -> Fallible {
                 .y_desc("retries in 0.1 s")
                 .x_label_formatter(&|x| format!("{x:.1}"))
                 .y_label_formatter(&|y| format!("{y:.0}"))
-                .label_style(("sans-serif", 13))
+                .label_style(text(13))
+                .axis_style(LINE)
+                .bold_line_style(LINE.mix(0.3))
                 .draw()?;
             chart.draw_series(
                 tenths
@@ -191,15 +215,65 @@ pub(crate) fn herd(path: &Path, panels: [(&str, &Vec<f64>); 2]) -> Fallible {
                         )
                     }),
             )?;
-            let style = TextStyle::from(("sans-serif", 13))
-                .color(&LINE)
-                .pos(Pos::new(HPos::Right, VPos::Top));
+            let style = text(13).pos(Pos::new(HPos::Right, VPos::Top));
             chart.draw_series([Text::new(
                 format!("most in 0.1 s: {peak}"),
                 (end, f64::from(most) * 1.08),
                 style,
             )])?;
         }
+        Ok(())
+    })
+}
+
+/// What a floor can and can't give a fleet of rare callers: the curve, and what was measured at each floor.
+pub(crate) fn limits(path: &Path, curve: &[(f64, f64)], points: &[(u32, f64, f64)]) -> Fallible {
+    file(path, |area| {
+        let mut chart = ChartBuilder::on(area)
+            .caption("10,000 clients that call every ten seconds", text(18))
+            .margin(8)
+            .margin_right(20)
+            .x_label_area_size(40)
+            .y_label_area_size(56)
+            .build_cartesian_2d(1.0..1.55, 89.0..101.0)?;
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .light_line_style(TRANSPARENT)
+            .x_desc("attempts per call in a minute of total outage")
+            .y_desc("success at 10 % failing, %")
+            .x_label_formatter(&|x| format!("{x:.2}"))
+            .y_label_formatter(&|y| format!("{y:.0}"))
+            .label_style(text(13))
+            .axis_style(LINE)
+            .bold_line_style(LINE.mix(0.3))
+            .draw()?;
+        let line = LineSeries::new(curve.iter().copied(), LINE.stroke_width(2));
+        legend(
+            chart
+                .draw_series(line)?
+                .label("the limit for one failure at a time"),
+            LINE,
+        );
+        let dots = points
+            .iter()
+            .map(|(_, outage, success)| Circle::new((*outage, *success), 5, LOAD.filled()));
+        chart
+            .draw_series(dots)?
+            .label("measured, floor 0 to 3")
+            .legend(|(x, y)| Circle::new((x + 9, y), 5, LOAD.filled()));
+        chart.draw_series(points.iter().map(|(floor, outage, success)| {
+            Text::new(
+                format!("{floor}"),
+                (*outage + 0.008, *success - 0.35),
+                text(13),
+            )
+        }))?;
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::LowerRight)
+            .label_font(text(13))
+            .draw()?;
         Ok(())
     })
 }

@@ -4,10 +4,12 @@
 //! cargo run --release -p stamina-fleet -- overload     does an overloaded server come back?
 //! cargo run --release -p stamina-fleet -- outage       what does an outage make of the load?
 //! cargo run --release -p stamina-fleet -- waits        do clients that failed together come back together?
+//! cargo run --release -p stamina-fleet -- limits       what can a budget not give a fleet of rare callers?
 //! cargo run --release -p stamina-fleet -- tables       the reference tables
 //! ```
 
 mod arguments;
+mod budgets;
 mod charts;
 mod contention;
 mod herd;
@@ -24,7 +26,7 @@ use clap::Parser;
 use stamina::testing::fleet::{Fleet, Outcome};
 use stamina::{Budget, Retry};
 
-use arguments::{Arguments, Command, Outage, Overload, PolicyArguments, Tables, Waits};
+use arguments::{Arguments, Command, Limits, Outage, Overload, PolicyArguments, Tables, Waits};
 use charts::Panel;
 
 /// What a simulated attempt fails with.
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         Command::Outage(arguments) => outage(&arguments),
         Command::Overload(arguments) => overload(&arguments),
         Command::Waits(arguments) => waits(&arguments),
+        Command::Limits(arguments) => limits(&arguments),
         Command::Tables(arguments) => {
             tables(&arguments);
             Ok(())
@@ -83,7 +86,7 @@ fn outage(arguments: &Outage) -> Result<(), Box<dyn Error>> {
         Panel::of("Without a budget", &without),
         Panel::of("With a budget", &with),
     ];
-    charts::load(&path, &panels, ("calls", calls), end(&without))?;
+    charts::load(&path, &panels, ("calls that begin", calls), end(&without))?;
     written(&path);
     Ok(())
 }
@@ -113,7 +116,7 @@ fn overload(arguments: &Overload) -> Result<(), Box<dyn Error>> {
     charts::load(
         &path,
         &panels,
-        ("capacity", arguments.capacity()),
+        ("what the server can serve", arguments.capacity()),
         end(&without),
     )?;
     written(&path);
@@ -158,6 +161,19 @@ fn waits(arguments: &Waits) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+fn limits(arguments: &Limits) -> Result<(), Box<dyn Error>> {
+    let floors = budgets::floors();
+    println!("10,000 clients, 1,000 calls/s");
+    println!("floor  attempts per call in an outage  success at 10 % failing");
+    for (floor, outage, success) in &floors {
+        println!("{floor:>5}{outage:>32.3}{success:>23.2} %");
+    }
+    let path = arguments.out.join("limits.svg");
+    charts::limits(&path, &budgets::limit(), &floors)?;
+    written(&path);
+    Ok(())
+}
+
 fn tables(arguments: &Tables) {
     let wanted = |table: &str| {
         arguments.only.is_empty()
@@ -180,6 +196,9 @@ fn tables(arguments: &Tables) {
     }
     if wanted("e") {
         tables::settings(&arguments.clients, arguments.seeds.div_ceil(8));
+    }
+    if wanted("f") {
+        budgets::print(&arguments.clients, arguments.seeds);
     }
 }
 

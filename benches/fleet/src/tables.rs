@@ -9,12 +9,12 @@ use stamina::{Budget, Retry};
 use crate::contention::{self, Backoff};
 use crate::{Down, parallel};
 
-const fn secs(secs: u64) -> Duration {
+pub(crate) const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
 /// Three attempts, full jitter from [0, 0.1 s] and [0, 0.2 s].
-fn three() -> Retry<Down> {
+pub(crate) fn three() -> Retry<Down> {
     Retry::on::<Down>().attempts(3).full_jitter()
 }
 
@@ -36,7 +36,7 @@ fn head(title: &str, clients: &[u32], reference: &str) {
     row("policy", &format!("measured, clients {clients}"), reference);
 }
 
-fn mean(values: &[f64]) -> f64 {
+pub(crate) fn mean(values: &[f64]) -> f64 {
     #[allow(clippy::cast_precision_loss, reason = "few values")]
     {
         values.iter().sum::<f64>() / values.len() as f64
@@ -44,7 +44,7 @@ fn mean(values: &[f64]) -> f64 {
 }
 
 /// The standard error of the mean.
-fn error(values: &[f64]) -> f64 {
+pub(crate) fn error(values: &[f64]) -> f64 {
     let mean = mean(values);
     #[allow(clippy::cast_precision_loss, reason = "few values")]
     let count = values.len() as f64;
@@ -58,15 +58,15 @@ pub(crate) fn amplification(clients: &[u32]) {
         ("one attempt", three().attempts(1), ["", "", "4.2"]),
         ("no budget", three(), ["3.00", "99.90", "41.9"]),
         (
-            "bucket 20 %, floor 3",
+            "budget of 20 %, floor 2",
             budgeted(0.2),
             [
-                "1.03 / 1.03 / 1.07 / 1.49 (1/100/1,000/10,000)",
-                "99.8 - 99.9",
-                "41.9 / 41.9 / 39.0 (1/100/1,000)",
+                "1.03 / 1.03 / 1.05 / 1.33 (1/100/1,000/10,000)",
+                "99.90 / 99.90 / 99.88 / 99.85",
+                "40.8 / 40.1 / 36.4 (1/100/1,000)",
             ],
         ),
-        ("bucket 10 %, floor 3", budgeted(0.1), ["", "", ""]),
+        ("budget of 10 %, floor 2", budgeted(0.1), ["", "", ""]),
     ];
     let jobs: Vec<(&Retry<Down>, u32)> = rows
         .iter()
@@ -128,17 +128,12 @@ pub(crate) fn recovery(clients: &[u32], seeds: u64) {
         ("one attempt", three().attempts(1), 280.0, "127"),
         ("no budget", three(), 280.0, "stuck"),
         (
-            "bucket 20 %, floor 3",
+            "budget of 20 %, floor 2",
             budgeted(0.2),
             280.0,
-            "155 / 155 / 165 / 277 (1/10/100/1,000)",
+            "153 / 146 / 151 / 216 (1/10/100/1,000)",
         ),
-        (
-            "bucket 10 %, floor 3",
-            budgeted(0.1),
-            280.0,
-            "141 / 140 / 153 / 277 (1/10/100/1,000)",
-        ),
+        ("budget of 10 %, floor 2", budgeted(0.1), 280.0, ""),
         (
             "one immediate retry, 140/s",
             once.clone(),
@@ -302,7 +297,7 @@ pub(crate) fn settings(clients: &[u32], seeds: u64) {
     let budget = Budget::new;
     let rows = [
         ("no budget", None),
-        ("ratio 0.2, decay 10 s, floor 3", Some(budget())),
+        ("ratio 0.2, decay 10 s, floor 2", Some(budget())),
         ("ratio 0.05", Some(budget().ratio(0.05))),
         ("ratio 0.1", Some(budget().ratio(0.1))),
         ("ratio 0.5", Some(budget().ratio(0.5))),
@@ -311,6 +306,7 @@ pub(crate) fn settings(clients: &[u32], seeds: u64) {
         ("decay 60 s", Some(budget().decay(secs(60)))),
         ("floor 0", Some(budget().floor(0))),
         ("floor 1", Some(budget().floor(1))),
+        ("floor 3", Some(budget().floor(3))),
         ("floor 10", Some(budget().floor(10))),
         ("floor 100", Some(budget().floor(100))),
     ];

@@ -1,19 +1,16 @@
 //! The policy as a layer, which cuts attempts.
 
 use std::fmt::{self, Debug};
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use ::tower::{Layer, Service};
-use pin_project_lite::pin_project;
 
 use super::policy::{SENDING, Sending};
 use super::{Kind, Policy};
-use crate::drivers::cutoff::Attempt;
-use crate::engine::Level;
-use crate::policy::{NO_ATTEMPT_TIMEOUT_ERROR, Retry};
+use crate::drivers::cutoff::AttemptFuture;
+use crate::engine::{IntoOutcome, Level};
+use crate::policy::Retry;
 
 impl<S, K: Kind, C, W> Layer<S> for Policy<K, C, W>
 where
@@ -56,24 +53,6 @@ impl<S: Debug, K: Kind> Debug for AttemptTimeout<S, K> {
     }
 }
 
-/// What an attempt that is cut fails with: an error of the service, or a whole outcome.
-pub trait IntoOutcome<Outcome> {
-    /// The outcome of the attempt.
-    fn into_outcome(self) -> Outcome;
-}
-
-impl<T, E> IntoOutcome<Result<T, E>> for E {
-    fn into_outcome(self) -> Result<T, E> {
-        Err(self)
-    }
-}
-
-impl<T, E> IntoOutcome<Result<T, E>> for Result<T, E> {
-    fn into_outcome(self) -> Self {
-        self
-    }
-}
-
 impl<S, Req, K> Service<Req> for AttemptTimeout<S, K>
 where
     S: Service<Req>,
@@ -94,41 +73,6 @@ where
             let _level = Level::inside_of(depth);
             self.service.call(request)
         };
-        AttemptFuture {
-            attempt: Attempt::new(&self.retry.config, depth, remaining, future),
-            error: self.retry.attempt_timeout_fn(),
-        }
-    }
-}
-
-pin_project! {
-    /// The response future of [`AttemptTimeout`].
-    #[must_use = "futures do nothing unless you `.await` or poll them"]
-    pub struct AttemptFuture<Fut, E> {
-        #[pin]
-        attempt: Attempt<Fut>,
-        error: Option<fn() -> E>,
-    }
-}
-
-impl<Fut, E> Future for AttemptFuture<Fut, E>
-where
-    Fut: Future,
-    E: IntoOutcome<Fut::Output>,
-{
-    type Output = Fut::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
-        let this = self.project();
-        let outcome = ready!(this.attempt.poll(cx));
-        Poll::Ready(
-            outcome.unwrap_or_else(|| this.error.expect(NO_ATTEMPT_TIMEOUT_ERROR)().into_outcome()),
-        )
-    }
-}
-
-impl<Fut, E> Debug for AttemptFuture<Fut, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AttemptFuture").finish_non_exhaustive()
+        AttemptFuture::new(&self.retry, depth, remaining, future)
     }
 }

@@ -79,14 +79,16 @@ mod policy;
 
 use ::tower::BoxError;
 
-pub use self::attempt_timeout::{AttemptFuture, AttemptTimeout, IntoOutcome};
+pub use self::attempt_timeout::AttemptTimeout;
 pub use self::clone_request::{ByClone, CloneRequest};
 pub use self::decide::{ByPolicy, ByRequest};
 pub use self::kind::{Boxed, BoxedOutcome, Kind, On};
 pub use self::policy::Policy;
+pub use super::cutoff::AttemptFuture;
+pub use crate::engine::IntoOutcome;
 use crate::policy::{Parts, Retry};
 
-/// # Tower
+/// # Run it: tower
 impl<E> Parts<E> {
     /// This policy for tower's `Retry` layer (feature `tower`). See [`tower`](crate::tower).
     ///
@@ -107,7 +109,7 @@ impl<E> Parts<E> {
     }
 }
 
-/// # Tower
+/// # Run it: tower
 impl Retry<BoxError> {
     /// This policy for tower's `Retry` layer (feature `tower`): one that can be awaited inside of a spawned task. See
     /// [`tower`](crate::tower).
@@ -127,7 +129,7 @@ impl Retry<BoxError> {
     }
 }
 
-/// # Tower
+/// # Run it: tower
 impl<Res> Retry<Result<Res, BoxError>> {
     /// This policy for tower's `Retry` layer (feature `tower`): one that can be awaited inside of a spawned task, if
     /// `Res` has no lifetime in it. See [`tower`](crate::tower).

@@ -93,11 +93,12 @@ impl Request {
         decide: impl FnOnce(&mut Call<'_>) -> Step,
     ) -> Option<Sleep> {
         let config = &policy.config;
-        // A driver that does not ask for a copy of the request has sent the retry by now.
-        self.begin_retry(config);
+        // A driver other than tower's need not ask for copies of the request: then the call starts here, and the retry
+        // that was waited for has begun.
         if self.state.started().is_none() {
             self.state.start(config, false);
         }
+        self.begin_retry(config);
         let mut call = Call {
             config,
             state: &mut self.state,
@@ -206,18 +207,29 @@ impl<K: Kind, C, W> Policy<K, C, W> {
             self.request.began = config.reads_clock().then(|| config.timer.now());
         }
         if self.cuts_attempts {
-            let new = CallState::new();
-            let state = if is_retry { &self.request.state } else { &new };
-            // Set last, because the function that copies may send requests of its own.
-            SENDING.set(Sending {
-                depth: state.depth(),
-                remaining: state.remaining(config, state.now(config)),
-            });
+            // Last, because the function that copies may send requests of its own.
+            self.pass_on();
         } else {
             let can_cut = config.settings.attempt_timeout.is_none();
             assert!(can_cut, "{CAN_NOT_CUT}");
         }
         copy
+    }
+
+    /// Passes on what the layer that cuts attempts needs to know.
+    #[cold]
+    fn pass_on(&self) {
+        let new = CallState::new();
+        let state = if self.request.number > 1 {
+            &self.request.state
+        } else {
+            &new
+        };
+        let config = &self.retry.config;
+        SENDING.set(Sending {
+            depth: state.depth(),
+            remaining: state.remaining(config, state.now(config)),
+        });
     }
 }
 

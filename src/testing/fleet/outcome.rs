@@ -225,8 +225,39 @@ fn share(part: u64, whole: u64) -> f64 {
 }
 
 impl Outcome {
+    /// Whether the fleet was well again within this time from the start of the last phase, and stayed so: see
+    /// [`recovery`](Phase::recovery).
+    ///
+    /// # Examples
+    ///
+    /// "Our 300 clients recover within a minute from ten seconds without a network":
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stamina::{Budget, Retry, testing::Fleet, testing::fleet::Server};
+    ///
+    /// static BUDGET: Budget = Budget::new();
+    ///
+    /// let secs = Duration::from_secs;
+    /// let policy = Retry::on::<&str>().attempts(3).budget(&BUDGET);
+    /// let outcome = Fleet::of(&policy, "timed out")
+    ///     .clients(300)
+    ///     .rate(200.0)
+    ///     .server(Server::new()) // 300 requests a second
+    ///     .phase(secs(20), 0.0)
+    ///     .cut_off(secs(10))
+    ///     .phase(secs(120), 0.0)
+    ///     .run();
+    /// assert!(outcome.recovers_within(secs(60)), "{outcome}");
+    /// ```
+    #[must_use]
+    pub fn recovers_within(&self, limit: Duration) -> bool {
+        let recovery = self.phases.last().and_then(|phase| phase.recovery);
+        recovery.is_some_and(|recovery| recovery <= limit)
+    }
+
     /// Fills in when each phase recovered.
-    pub(super) fn reckon(mut self) -> Self {
+    pub(super) fn with_recoveries(mut self) -> Self {
         for phase in &mut self.phases {
             let begin = usize::try_from(phase.start.as_secs()).unwrap_or(usize::MAX);
             let end = phase.start.saturating_add(phase.length);

@@ -1,49 +1,22 @@
 //! The simulation: events in the order of their virtual time.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::clock;
+use super::call::{BACK, Call, HUNG, THERE, exponential};
 use super::outcome::{Outcome, Phase, Second};
-use super::{Conditions, Fleet};
-use crate::budget::Budget;
+use super::server::Workers;
+use super::{Conditions, Fleet, clock, seam};
 use crate::time::nanos;
-use crate::{Attempts, Retry, instrument, testing};
+use crate::{Attempts, Budget, Retry};
 
-/// How long calls may go on after the last phase, in nanoseconds.
+/// How long calls may continue after the last phase, in nanoseconds.
 const REST: u64 = 300_000_000_000;
-
-/// Spreads the seeds of the attempts of one call (the golden ratio).
-const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
-
-/// A call under way.
-struct Call {
-    /// Its own randomness: the same call of the same fleet has the same luck under every policy.
-    seed: u64,
-    start: u64,
-    /// When the attempt under way was sent.
-    sent: u64,
-    client: u32,
-    /// Attempts made before the one under way.
-    made: u32,
-    phase: usize,
-}
-
-/// What the luck of an attempt is asked for: the way to the server, or the way back.
-const THERE: u64 = 0;
-const BACK: u64 = 1;
-
-impl Call {
-    /// The luck of the attempt under way.
-    fn luck(&self, way: u64) -> Rng {
-        Rng::with_seed(self.seed ^ u64::from(self.made).wrapping_mul(SPREAD) ^ way)
-    }
-}
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
@@ -57,32 +30,21 @@ enum Event {
     Failure,
 }
 
-/// Where requests go.
-enum Server {
-    /// Answers each at once, however many there are.
-    Boundless,
-    /// When each of its workers is free, soonest first. All requests take equally long and are served in their order,
-    /// so the workers take turns, and no queue need be kept.
-    Workers {
-        free: VecDeque<u64>,
-        service_time: u64,
-        client_timeout: u64,
-    },
-}
-
 struct Simulation<'a, E> {
     fleet: &'a Fleet<E>,
-    /// The user's policy, with the budget of whichever client is before the judge.
     policy: Retry<E>,
+    /// Whether all calls have the same jitter.
+    has_seed: bool,
     /// Of each client, from its first call on; empty if the policy has none.
     budgets: Vec<Option<Arc<Budget>>>,
-    /// The policy's own, as the pattern of the clients'.
+    /// The policy's own, whose settings the clients' have.
     budget: Option<Budget>,
-    server: Server,
+    /// `None` answers every request at once.
+    server: Option<Workers>,
     /// The end of each phase.
     ends: Vec<u64>,
     calls: Vec<Call>,
-    /// Places in `calls` whose call has ended.
+    /// Places in `calls` whose call has ended, to be used again.
     vacant: Vec<usize>,
     events: BinaryHeap<Reverse<(u64, u64, usize, Event)>>,
     /// Numbers the events, so that those at one time come in the order in which they were caused.
@@ -93,9 +55,7 @@ struct Simulation<'a, E> {
 }
 
 pub(super) fn run<E: Debug>(fleet: &Fleet<E>) -> Outcome {
-    // The simulated calls are none of the process's: neither its switches nor its hooks may see them.
-    let _hooks = instrument::scoped_hooks([]);
-    let _mode = testing::normal();
+    let _isolated = seam::isolate();
     let mut simulation = Simulation::new(fleet);
     let mut arrival = simulation.next_arrival(0);
     loop {
@@ -114,8 +74,7 @@ pub(super) fn run<E: Debug>(fleet: &Fleet<E>) -> Outcome {
 
 impl<'a, E: Debug> Simulation<'a, E> {
     fn new(fleet: &'a Fleet<E>) -> Self {
-        let policy = fleet.policy.clone().timer(clock::timer()).quiet();
-        let policy = policy.on_retry(|_, _| {});
+        let policy = seam::prepare(&fleet.policy);
         let budget = policy.get_budget().map(Budget::fresh);
         let clients = usize::try_from(fleet.clients).unwrap_or(usize::MAX);
         let (mut ends, mut phases, mut start) = (Vec::new(), Vec::new(), 0_u64);
@@ -131,20 +90,13 @@ impl<'a, E: Debug> Simulation<'a, E> {
             ends.push(end);
             start = end;
         }
-        let server = match fleet.server {
-            None => Server::Boundless,
-            Some(server) => Server::Workers {
-                free: (0..server.workers).map(|_| 0).collect(),
-                service_time: nanos(server.service_time),
-                client_timeout: nanos(server.client_timeout),
-            },
-        };
         Self {
             fleet,
+            has_seed: seam::has_seed(&policy),
             policy,
             budgets: vec![None; if budget.is_some() { clients } else { 0 }],
             budget,
-            server,
+            server: fleet.server.as_ref().map(Workers::new),
             ends,
             calls: Vec::new(),
             vacant: Vec::new(),
@@ -167,15 +119,6 @@ impl<'a, E: Debug> Simulation<'a, E> {
 
     fn conditions(&self, at: u64) -> &Conditions {
         &self.fleet.phases[self.phase_at(at)]
-    }
-
-    /// What a reply that arrives at this time says.
-    fn reply(&self, back: u64, luck: &mut Rng) -> Event {
-        if luck.f64() < self.conditions(back).failure {
-            Event::Failure
-        } else {
-            Event::Success
-        }
     }
 
     /// When the next call begins: after an exponential gap by the rate of each phase it reaches into.
@@ -226,27 +169,45 @@ impl<'a, E: Debug> Simulation<'a, E> {
     fn send(&mut self, place: usize, at: u64) {
         let call = &mut self.calls[place];
         call.sent = at;
-        let mut luck = call.luck(THERE);
+        let (mut random, mut hangs) = (call.random(THERE), call.random(HUNG));
         increase(&mut self.outcome.phases[call.phase].attempts);
         increase(&mut self.second(at).attempts);
-        let latency = self.fleet.latency;
-        let there = self.deliver(at.saturating_add(exponential(&mut luck, latency)));
-        match self.server {
-            Server::Boundless => {
-                let back = self.deliver(there.saturating_add(exponential(&mut luck, latency)));
-                let reply = self.reply(back, &mut luck);
-                self.cause(back, place, reply);
-            }
-            Server::Workers { client_timeout, .. } => {
-                let patience = at.saturating_add(client_timeout);
-                if there <= patience {
-                    self.cause(there, place, Event::Request);
-                } else {
-                    self.cause(patience, place, Event::Failure);
-                    self.cause(there, place, Event::Abandoned);
-                }
-            }
+        let leg = exponential(&mut random, self.fleet.latency);
+        let there = self.deliver(at.saturating_add(leg));
+        let Some(server) = &self.server else {
+            return self.reply(place, there, &mut random);
+        };
+        let give_up = at.saturating_add(server.client_timeout);
+        if hangs.f64() < server.hung_share {
+            let done = there.saturating_add(server.hung_time);
+            self.reply(place, done, &mut random);
+        } else if there <= give_up {
+            self.cause(there, place, Event::Request);
+        } else {
+            self.cause(give_up, place, Event::Failure);
+            self.cause(there, place, Event::Abandoned);
         }
+    }
+
+    /// The server replies at a time: the client learns of it, unless it gives up before.
+    fn reply(&mut self, place: usize, done: u64, random: &mut Rng) {
+        let back = self.deliver(done.saturating_add(exponential(random, self.fleet.latency)));
+        let fails = random.f64() < self.conditions(back).failure;
+        self.arrive_back(place, back, fails);
+    }
+
+    fn arrive_back(&mut self, place: usize, back: u64, fails: bool) {
+        let sent = self.calls[place].sent;
+        let server = self.server.as_ref();
+        let give_up = server.map_or(u64::MAX, |server| {
+            sent.saturating_add(server.client_timeout)
+        });
+        let event = if fails || back > give_up {
+            Event::Failure
+        } else {
+            Event::Success
+        };
+        self.cause(back.min(give_up), place, event);
     }
 
     /// When a message arrives that would arrive then if the network did not hold it.
@@ -271,7 +232,8 @@ impl<'a, E: Debug> Simulation<'a, E> {
             match event {
                 Event::Request => self.serve(place, at),
                 Event::Abandoned => {
-                    self.work(at);
+                    // The server does not know that the client has given up.
+                    self.server.as_mut().and_then(|server| server.accept(at));
                 }
                 Event::Success => self.succeed(place, at),
                 Event::Failure => self.fail(place, at),
@@ -279,42 +241,20 @@ impl<'a, E: Debug> Simulation<'a, E> {
         }
     }
 
-    /// The server does the work for a request that reaches it; says when that is done.
-    fn work(&mut self, at: u64) -> u64 {
-        let Server::Workers {
-            free, service_time, ..
-        } = &mut self.server
-        else {
-            return at;
-        };
-        let begin = free.pop_front().unwrap_or(at).max(at);
-        let done = begin.saturating_add(*service_time);
-        free.push_back(done);
-        done
-    }
-
-    /// A request reaches the server: it is served in its turn, also when nobody waits for the reply by then.
+    /// A request reaches the server.
     fn serve(&mut self, place: usize, at: u64) {
-        let done = self.work(at);
-        let Server::Workers { client_timeout, .. } = self.server else {
-            return;
-        };
-        let call = &self.calls[place];
-        let patience = call.sent.saturating_add(client_timeout);
-        let mut luck = call.luck(BACK);
-        let back = self.deliver(done.saturating_add(exponential(&mut luck, self.fleet.latency)));
-        let reply = self.reply(back, &mut luck);
-        if back > patience {
-            self.cause(patience, place, Event::Failure);
-        } else {
-            self.cause(back, place, reply);
+        let done = self.server.as_mut().and_then(|server| server.accept(at));
+        let mut random = self.calls[place].random(BACK);
+        if let Some(done) = done {
+            return self.reply(place, done, &mut random);
         }
+        let leg = exponential(&mut random, self.fleet.latency);
+        let back = self.deliver(at.saturating_add(leg));
+        self.arrive_back(place, back, true);
     }
 
     fn succeed(&mut self, place: usize, at: u64) {
-        let mut attempts = self.resume(place);
-        clock::set(at);
-        attempts.succeed(());
+        self.after_attempt(place, at, |attempts| attempts.succeed(()));
         let (start, phase) = (self.calls[place].start, self.calls[place].phase);
         increase(&mut self.outcome.phases[phase].succeeded);
         increase(&mut self.second(start).succeeded);
@@ -324,9 +264,7 @@ impl<'a, E: Debug> Simulation<'a, E> {
 
     fn fail(&mut self, place: usize, at: u64) {
         let fleet = self.fleet;
-        let mut attempts = self.resume(place);
-        clock::set(at);
-        let decided = attempts.decide(&fleet.error);
+        let decided = self.after_attempt(place, at, |attempts| attempts.decide(&fleet.error));
         let phase = self.calls[place].phase;
         match decided {
             Err(reason) => {
@@ -338,6 +276,7 @@ impl<'a, E: Debug> Simulation<'a, E> {
                 self.outcome.phases[phase].waits.add(wait);
                 let call = &mut self.calls[place];
                 call.made = call.made.saturating_add(1);
+                call.refuse_endless(at);
                 // What would come after the end is left undone, and its call unfinished.
                 if next < self.horizon {
                     self.send(place, next);
@@ -349,22 +288,30 @@ impl<'a, E: Debug> Simulation<'a, E> {
         }
     }
 
-    /// The call as its client has it: the user's policy and the client's budget, begun when the call began.
-    fn resume(&mut self, place: usize) -> Attempts<'_, E> {
+    /// The attempt under way has ended: `decide` gets the call under the user's policy and with the client's budget.
+    fn after_attempt<T>(
+        &mut self,
+        place: usize,
+        at: u64,
+        decide: impl FnOnce(&mut Attempts<'_, E>) -> T,
+    ) -> T {
         let call = &self.calls[place];
-        if let Some(budget) = &self.budget {
+        let with_budget = self.budget.as_ref().map(|budget| {
             let client = usize::try_from(call.client).unwrap_or(usize::MAX);
             let own = self.budgets[client].get_or_insert_with(|| Arc::new(budget.fresh()));
-            self.policy.set_budget(own);
+            self.policy.clone().shared_budget(Arc::clone(own))
+        });
+        let policy = with_budget.as_ref().unwrap_or(&self.policy);
+        // The attempt began when it was sent: so its own time is known, and that of the whole call.
+        clock::set(call.sent);
+        let before = Duration::from_nanos(call.sent.saturating_sub(call.start));
+        let mut attempts = policy.resume(call.made, before);
+        // A policy with a seed of its own sends its clients in step, and the simulation shows that.
+        if !self.has_seed {
+            attempts = attempts.seeded(!call.seed);
         }
-        clock::set(call.start);
-        let attempts = self.policy.resume(call.made, Duration::ZERO);
-        // A policy with a seed of its own sends its clients in step, and so it shall be seen.
-        if self.policy.config.seed.is_some() {
-            attempts
-        } else {
-            attempts.seeded(!call.seed)
-        }
+        clock::set(at);
+        decide(&mut attempts)
     }
 
     fn end(&mut self, place: usize, at: u64) {
@@ -383,22 +330,10 @@ impl<'a, E: Debug> Simulation<'a, E> {
             let phase = self.calls[place].phase;
             increase(&mut self.outcome.phases[phase].unfinished);
         }
-        self.outcome.reckon()
+        self.outcome.with_recoveries()
     }
 }
 
 fn increase(count: &mut u64) {
     *count = count.saturating_add(1);
-}
-
-/// An exponentially distributed time of this mean, in nanoseconds.
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a float to int cast saturates"
-)]
-fn exponential(luck: &mut Rng, mean: f64) -> u64 {
-    // 1 - [0, 1) is never 0; an infinite mean (a load of 0) times 0 is NaN, which must not become "at once".
-    let time = -(1.0 - luck.f64()).ln() * mean;
-    if time.is_nan() { u64::MAX } else { time as u64 }
 }

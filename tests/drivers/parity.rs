@@ -4,16 +4,12 @@
     reason = "a driver may not say why, and a call may have no reason"
 )]
 
-mod script;
-#[allow(dead_code, reason = "each test file uses a part of it")]
-mod support;
-
-use script::{
+use crate::script::{
     DRIVERS, Driver, Ending, Mode, Outcome, Script, Stage, decided, finished, made, reported,
 };
+use crate::support::{Event, Recorder};
 use stamina::{Clock, Retry, StopReason, testing};
 use std::time::Duration;
-use support::{Event, Recorder};
 
 /// Everything there is to see of a run.
 #[derive(Debug, PartialEq)]
@@ -29,10 +25,9 @@ fn run(script: &Script, driver: Driver) -> (Seen, Option<Option<StopReason>>) {
     let stage = Stage::new(script);
     let (recorder, _hooks) = Recorder::here();
     let _mode = match script.mode {
-        Mode::Normal => testing::normal(),
+        Mode::Normal | Mode::Nested => testing::normal(),
         Mode::Testing(testing) => testing::scoped(testing),
         Mode::Inactive => testing::inactive(),
-        Mode::Nested => testing::normal(),
     };
     let mut ending = None;
     if let Mode::Nested = script.mode {

@@ -6,7 +6,7 @@
 )]
 #![allow(clippy::needless_pass_by_value, reason = "a report is taken apart")]
 
-use super::support::{clock, lock, ms, secs};
+use crate::support::{clock, lock, ms, secs};
 use futures::executor::block_on;
 use stamina::testing::{Testing, VirtualClock};
 use stamina::{Attempts, Budget, Clock, Decision, Report, Retry, Settings, StopReason, Timer};
@@ -203,10 +203,10 @@ pub fn decided(stage: &Stage, attempts: &mut Attempts<'_, Fault>) -> Ending {
 }
 
 /// A loop by error, whose waits are `again`'s: whether to go on, or the error.
-fn looped(
+fn looped<'a>(
     stage: &Stage,
-    attempts: &mut Attempts<'_, Fault>,
-    again: impl Fn(&mut Attempts<'_, Fault>, Fault) -> Result<(), Fault>,
+    attempts: &mut Attempts<'a, Fault>,
+    again: impl Fn(&mut Attempts<'a, Fault>, Fault) -> Result<(), Fault>,
 ) -> Ending {
     let outcome = loop {
         match stage.play() {
@@ -285,9 +285,7 @@ pub const DRIVERS: &[(&str, Driver)] = &[
             .into()
     }),
     ("again", |stage| {
-        looped(stage, &mut stage.policy().start(), |attempts, fault| {
-            attempts.again(fault)
-        })
+        looped(stage, &mut stage.policy().start(), Attempts::again)
     }),
     ("again_async", |stage| {
         looped(stage, &mut stage.policy().start(), |attempts, fault| {
@@ -317,18 +315,14 @@ pub const DRIVERS: &[(&str, Driver)] = &[
         })
     }),
     ("into_attempts", |stage| {
-        looped(
-            stage,
-            &mut stage.policy().into_attempts(),
-            |attempts, fault| attempts.again(fault),
-        )
+        looped(stage, &mut stage.policy().into_attempts(), Attempts::again)
     }),
     ("resume, from nothing", |stage| {
         let policy = stage.policy();
         looped(
             stage,
             &mut policy.resume(0, Duration::ZERO),
-            |attempts, fault| attempts.again(fault),
+            Attempts::again,
         )
     }),
     ("attempt", |stage| {

@@ -73,7 +73,7 @@ fn cut_off(policy: &Retry<&'static str>, clients: u32, rate: f64, seed: u64) -> 
 
 #[test]
 fn in_an_outage_a_budget_keeps_the_load_what_it_was() {
-    for (clients, reference, noise) in [(1, 1.03, 0.01), (100, 1.03, 0.01), (1000, 1.07, 0.01)] {
+    for (clients, reference, noise) in [(1, 1.03, 0.01), (100, 1.032, 0.01), (1000, 1.054, 0.01)] {
         let outcome = a_minute_of(1.0, &budgeted(0.2), clients);
         let phase = &outcome.phases[1];
         near(
@@ -116,7 +116,7 @@ fn the_floor_of_many_clients_is_a_limit_of_the_budget() {
     near(
         "amplification",
         outcome.phases[1].amplification(),
-        1.49,
+        1.332,
         0.02,
         &outcome,
     );
@@ -124,7 +124,7 @@ fn the_floor_of_many_clients_is_a_limit_of_the_budget() {
 
 #[test]
 fn small_failures_are_hidden_as_well_as_without_a_budget() {
-    for (clients, least) in [(1, 0.9985), (100, 0.9985), (1000, 0.997)] {
+    for (clients, least) in [(1, 0.9985), (100, 0.9985), (1000, 0.9983)] {
         let outcome = a_minute_of(0.1, &budgeted(0.2), clients);
         assert!(outcome.phases[1].success() >= least, "{outcome}");
     }
@@ -165,18 +165,18 @@ fn a_blip_of_half_a_second_is_hidden_as_well_as_without_a_budget() {
         &outcome,
     );
     near("no budget", hidden(&three(), 100), 0.419, 0.02, &outcome);
-    near("1 client", hidden(&budgeted(0.2), 1), 0.419, 0.02, &outcome);
+    near("1 client", hidden(&budgeted(0.2), 1), 0.408, 0.02, &outcome);
     near(
         "100 clients",
         hidden(&budgeted(0.2), 100),
-        0.419,
+        0.401,
         0.02,
         &outcome,
     );
     near(
         "1,000 clients",
         hidden(&budgeted(0.2), 1000),
-        0.39,
+        0.364,
         0.02,
         &outcome,
     );
@@ -197,14 +197,167 @@ fn recovery(policy: &Retry<&'static str>, clients: u32) -> f64 {
 
 #[test]
 fn with_a_budget_an_overloaded_server_recovers() {
-    // One run varies by 8 s or so; three of them by 5 s; and the bounds are three times that.
-    for (ratio, clients, reference) in [(0.2, 10, 155.0), (0.1, 100, 153.0), (0.2, 1000, 277.0)] {
-        let measured = recovery(&budgeted(ratio), clients);
+    // One run varies by 8 s or so; three of them by 5 s; and the bounds are three to four times that.
+    for (clients, reference, bound) in [(10, 146.0, 20.0), (1000, 216.0, 25.0)] {
+        let measured = recovery(&budgeted(0.2), clients);
         assert!(
-            (measured - reference).abs() < 25.0,
-            "{ratio}, {clients} clients: {measured} s"
+            (measured - reference).abs() < bound,
+            "{clients} clients: {measured} s"
         );
     }
+}
+
+#[test]
+fn a_large_fleet_recovers_if_slow_failures_must_be_earned() {
+    let budget = Budget::new().earned_after(ms(500));
+    let earned = three().shared_budget(Arc::new(budget));
+    let measured = recovery(&earned, 3000);
+    assert!((measured - 125.0).abs() < 20.0, "{measured} s");
+    // A client's timeout is 1 s: a later limit makes no difference.
+    let budget = Budget::new().earned_after(ms(1_001));
+    let late = three().shared_budget(Arc::new(budget));
+    let outcome = Fleet::of(&late, "timed out")
+        .clients(3000)
+        .rate(280.0)
+        .server(Server::new())
+        .phase(secs(20), 0.0)
+        .cut_off(secs(10))
+        .phase(secs(180), 0.0)
+        .run();
+    assert!(!outcome.recovers_within(secs(170)), "{outcome}");
+}
+
+#[test]
+fn with_a_bounded_queue_every_policy_recovers_at_once() {
+    let recovery = |server| {
+        let outcome = Fleet::of(&three(), "timed out")
+            .rate(280.0)
+            .server(server)
+            .phase(secs(20), 0.0)
+            .cut_off(secs(10))
+            .phase(secs(100), 0.0)
+            .run();
+        outcome.phases[2].recovery
+    };
+    assert_eq!(recovery(Server::new()), None);
+    // Those who wait for 150 requests wait for half of their timeout.
+    let after = recovery(Server::new().queue(150));
+    assert!(after.is_some_and(|after| after <= secs(3)), "{after:?}");
+}
+
+#[test]
+fn a_bounded_queue_rejects_what_finds_it_full() {
+    let outcome = |queue: u32| {
+        let policy = Retry::on::<&str>().attempts(1);
+        let outcome = Fleet::of(&policy, "rejected")
+            .rate(1000.0)
+            .latency(Duration::ZERO)
+            .server(Server::new().workers(1).service_time(ms(100)).queue(queue))
+            .phase(secs(60), 0.0)
+            .run();
+        let phase = &outcome.phases[0];
+        (phase.succeeded, phase.took.longest())
+    };
+    // A worker that is never idle serves ten a second, and nobody waits for more than the queue and the own service.
+    for queue in [1, 3, 7] {
+        let (succeeded, longest) = outcome(queue);
+        assert!(
+            (595..=601 + u64::from(queue)).contains(&succeeded),
+            "{succeeded}"
+        );
+        let most = ms(100) * (queue + 1);
+        assert!(longest <= most && longest > most - ms(10), "{longest:?}");
+    }
+    // Without a queue the worker is idle until the next request.
+    let (succeeded, longest) = outcome(0);
+    assert!((580..=600).contains(&succeeded), "{succeeded}");
+    assert_eq!(longest, ms(100));
+}
+
+#[test]
+fn hung_attempts_take_their_time_and_no_worker() {
+    let outcome = |share, time| {
+        let policy = Retry::on::<&str>().attempts(1);
+        let server = Server::new().workers(30).service_time(ms(10));
+        let outcome = Fleet::of(&policy, "timed out")
+            .rate(100.0)
+            .latency(Duration::ZERO)
+            .server(server.hung(share, time))
+            .phase(secs(100), 0.0)
+            .run();
+        outcome.phases[0].clone()
+    };
+    let all_in_time = outcome(0.1, ms(900));
+    assert!(all_in_time.success() > 0.999);
+    // The others don't wait for them.
+    assert!(all_in_time.took.quantile(0.85) < ms(11));
+    assert_eq!(all_in_time.took.longest(), ms(900));
+    let tenth_fails = outcome(0.1, secs(60));
+    assert!((0.885..0.915).contains(&tenth_fails.success()));
+    assert_eq!(tenth_fails.took.longest(), secs(1));
+    assert!(outcome(1.0, secs(60)).succeeded == 0);
+}
+
+#[test]
+fn recovers_within_is_about_the_last_phase() {
+    let outcome = cut_off(&three().attempts(1), 10, 280.0, 1);
+    let recovery = outcome.phases[2].recovery.unwrap();
+    assert!(recovery > secs(60));
+    assert!(outcome.recovers_within(recovery));
+    assert!(!outcome.recovers_within(recovery - secs(1)));
+    let stuck = cut_off(&three(), 10, 280.0, 1);
+    assert!(!stuck.recovers_within(Duration::MAX));
+}
+
+#[test]
+fn a_call_that_time_does_not_reach_is_refused() {
+    let hot = Retry::on::<&str>()
+        .unlimited_attempts()
+        .waits(|_| Duration::ZERO)
+        .wait_jitter(Duration::ZERO);
+    let fleet = Fleet::of(&hot, "down")
+        .rate(1.0)
+        .latency(Duration::ZERO)
+        .phase(secs(10), 1.0);
+    refused(
+        "stamina: a call of a `Fleet` has made 1000000 attempts in 0 s of simulated time; give the policy waits or fewer \
+         `attempts`, or the fleet a `latency`",
+        || fleet.run(),
+    );
+    // Latency lets the deadline come.
+    assert_eq!(fleet.clone().latency(ms(100)).run().phases[0].unfinished, 0);
+    let few = Fleet::of(&hot.clone().attempts(1000), "down").latency(Duration::ZERO);
+    assert_eq!(
+        few.phase(secs(1), 1.0).run().phases[0].amplification(),
+        1000.0
+    );
+}
+
+#[test]
+fn a_call_around_it_does_not_change_its_outcome() {
+    let policy = three().outermost_only();
+    let run = || {
+        let fleet = Fleet::of(&policy, "down").rate(50.0);
+        fleet.phase(secs(10), 1.0).run()
+    };
+    let alone = run();
+    assert_eq!(alone.phases[0].amplification(), 3.0);
+    let outer = Retry::on::<&str>();
+    assert_eq!(outer.call(|| Ok(run())), Ok(alone.clone()));
+    let inside = futures::executor::block_on(outer.call_async(|| async { Ok(run()) }));
+    assert_eq!(inside, Ok(alone));
+    // And what comes after it inside of the call is still inside.
+    let mut attempts = 0;
+    let _ = outer.call(|| {
+        let _ = run();
+        policy
+            .call(|| {
+                attempts += 1;
+                Err::<(), _>("down")
+            })
+            .or(Ok::<(), &str>(()))
+    });
+    assert_eq!(attempts, 1);
 }
 
 #[test]
@@ -508,7 +661,7 @@ impl Hook for Count {
 fn it_is_silent() {
     let (hook, own) = (Arc::new(Count::default()), Arc::new(Count::default()));
     let seen = own.clone();
-    let policy = budgeted(0.2).on_retry(move |details| seen.retry_scheduled(details));
+    let policy = budgeted(0.2).on_retry(move |_, details| seen.retry_scheduled(details));
     let _hooks = instrument::scoped_hooks([hook.clone() as Arc<dyn Hook>]);
     let outcome = a_minute_of(0.5, &policy, 10);
     assert!(outcome.phases[1].waits.count() > 1000);
@@ -545,7 +698,7 @@ fn it_leaves_the_policys_budget_alone() {
     let outcome = a_minute_of(1.0, &policy, 10);
     assert!(outcome.phases[1].stopped(StopReason::BudgetExhausted) > 0);
     let before = BUDGET.balance(std::time::Instant::now());
-    assert!((before - 3.0).abs() < f64::EPSILON, "{before}");
+    assert!((before - 2.0).abs() < f64::EPSILON, "{before}");
     assert!(std::ptr::eq(
         policy.get_budget().unwrap(),
         &raw const BUDGET
