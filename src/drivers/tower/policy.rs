@@ -189,9 +189,9 @@ impl<K: Kind, C, W> Policy<K, C, W> {
     /// # let _ = policy;
     /// ```
     #[must_use]
-    pub fn when_request<Req, Res, E, F, V>(self, predicate: F) -> Policy<K, C, ByRequest<F>>
+    pub fn when_request<Req, Res, F, V>(self, predicate: F) -> Policy<K, C, ByRequest<F>>
     where
-        F: Fn(&Req, &Result<Res, E>) -> V,
+        F: Fn(&Req, &Result<Res, K::Error>) -> V,
         V: Into<Decision>,
     {
         Policy {
