@@ -2,9 +2,9 @@
 //! cargo run --example budget
 //! ```
 //!
-//! Retries hide small failures and make large ones larger: three attempts each are three times the load for a service
-//! that is down. A budget, one for each dependency and shared by all its callers, lets retries through only as long as
-//! most calls succeed. Time is virtual here: you need not wait.
+//! Retries hide small failures and make big ones bigger: with three attempts per call, a service that is down gets three
+//! times its load. A budget allows retries only while most calls succeed. Make one for each dependency, and share it
+//! between all its callers. Time is virtual here, so nothing really waits.
 
 use stamina::testing::VirtualClock;
 use stamina::{Budget, Retry, StopReason, Timer};
@@ -39,10 +39,10 @@ fn main() {
             without.0, without.1, with.0, with.1
         );
         if percent == 100 {
-            assert_eq!(without.0, 3000, "the service gets three times its load");
-            assert!(with.0 < 1100, "it gets hardly more than its load");
+            assert_eq!(without.0, 3000, "three times the load");
+            assert!(with.0 < 1100, "hardly more than the load");
         } else {
-            assert_eq!(with, without, "where most calls succeed, retries are free");
+            assert_eq!(with, without, "retries are free while most calls succeed");
         }
     }
 

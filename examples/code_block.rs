@@ -2,28 +2,31 @@
 //! cargo run --example code_block
 //! ```
 //!
-//! A closure that is called again and again can't hand out `&mut` to what it borrows, nor `return` or `break` for you.
-//! A loop of your own can: `start()`, and `again(error)?` after each failure. In async code: `again_async(error).await?`.
+//! Write the loop yourself if a closure is in the way: `break`, `?`, `return` and `&mut` borrows all work. Call `start()`
+//! before the loop and `again(error)?` after each failure; in async code it is `again_async(error).await?`.
 
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use stamina::Retry;
 
+/// Two attempts for each line. The whole text needs three connections.
 static READ: Retry<io::Error> = Retry::on::<io::Error>()
+    .attempts(2)
     .wait_initial(Duration::from_millis(10))
     .wait_jitter(Duration::from_millis(10));
 
-/// Reads all lines, through lost connections; each attempt goes on where the last one stopped.
+/// Reads all lines, across lost connections. Each attempt continues at the line where the last one failed.
 fn read_all(server: &mut Server, lines: &mut Vec<String>) -> io::Result<usize> {
     let mut attempts = READ.start();
     loop {
         match server.line(lines.len()) {
-            Ok(Some(line)) => lines.push(line), // `&mut`: no closure in the way
-            Ok(None) => return Ok(attempts.succeed(lines.len())), // tells budget and metrics that it ended well
+            // Progress: the next failure is a new one, with all attempts and the first wait.
+            Ok(Some(line)) => lines.push(attempts.succeed(line)),
+            Ok(None) => return Ok(attempts.succeed(lines.len())),
             Err(error) => {
                 println!("attempt {}: {error} after {lines:?}", attempts.number());
-                attempts.again(error)?; // waits, or hands the error back when it is enough
+                attempts.again(error)?; // waits, or returns the error if the call has ended
                 *server = Server::connect();
             }
         }

@@ -2,7 +2,7 @@
 //! cargo run --example config --features serde
 //! ```
 //!
-//! The plain numbers of a policy can come from a configuration file; what they apply to stays in the code.
+//! Read the numbers of a policy from a configuration file. What they apply to stays in the code.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(settings["search"].attempts, None);
     assert_eq!(settings["search"].wait_max, Settings::DEFAULT.wait_max);
 
-    println!("What is wrong is named, and refused when the file is read:\n");
+    println!("A wrong setting is refused when the file is read:\n");
     for wrong in [
         "atempts = 3",
         "attempts = 0",

@@ -2,9 +2,9 @@
 //! cargo run --example job_queue
 //! ```
 //!
-//! Retries that outlive the process. A job's state is a row: attempts made, and when it first ran. Any worker goes on
-//! from there: `resume(..)`, then `decide(&error)` says when to run it again, or that it is enough. The table is an
-//! array and time is virtual here; with a database it is the same.
+//! Retries that outlive the process. A job's row holds the attempts made and when the first one began. Any worker
+//! continues from there: `resume(..)`, then `decide(&error)` returns the wait before the next attempt, or why there is
+//! none. Here the table is an array and time is a number.
 
 use std::time::Duration;
 
@@ -22,19 +22,19 @@ struct Row {
     next_run: Option<Duration>,
 }
 
-/// What a worker does with a row that is due; afterwards it might as well die.
+/// What a worker does with a row that is due. Nothing is kept in memory between two attempts.
 fn work(row: &mut Row, now: Duration, result: Result<(), &'static str>) {
     let first_run = *row.first_run.get_or_insert(now);
     let mut attempts = JOBS.resume(row.attempts_made, now.saturating_sub(first_run));
     row.attempts_made = attempts.number();
     row.next_run = match result {
-        Ok(()) => attempts.succeed(None), // tells budget and metrics
+        Ok(()) => attempts.succeed(None), // credits the budget, and is reported
         Err(error) => attempts.decide(&error).ok().map(|wait| now + wait),
     };
     let (at, number, reason) = (now.as_secs_f32(), row.attempts_made, attempts.stop_reason());
-    let story = reason.map_or("", |reason| reason.as_str());
+    let reason = reason.map_or("", |reason| reason.as_str());
     println!(
-        "{at:>5.1} s  {:<7}  attempt {number}: {result:?} {story}",
+        "{at:>5.1} s  {:<7}  attempt {number}: {result:?} {reason}",
         row.job
     );
 }
@@ -46,7 +46,7 @@ fn main() {
         first_run: None,
         next_run: Some(Duration::ZERO),
     });
-    // Each turn could be another process: what is due next?
+    // Each round could be another process: which row is due next?
     let due = |row: &&mut Row| row.next_run.is_some();
     while let Some(row) = table.iter_mut().filter(due).min_by_key(|row| row.next_run) {
         let ends_well = row.job == "mail" && row.attempts_made == 2;

@@ -2,7 +2,7 @@
 //! cargo run --example predicate
 //! ```
 //!
-//! Which errors are worth another attempt? Name them: a bug or a "no" does not go away by itself.
+//! Name the errors that are worth another attempt. A bug or a refusal does not go away by itself.
 
 use std::io::{self, ErrorKind};
 use std::time::Duration;
@@ -16,8 +16,8 @@ enum PayError {
     CardDeclined,
 }
 
-/// `true` and `false` would do; a `Decision` can also say how long to wait.
-fn retryable(error: &PayError) -> Decision {
+/// A `bool` is enough for `when_fn`. A `Decision` can also say how long to wait.
+fn decide(error: &PayError) -> Decision {
     match error {
         PayError::Connection(error) => when::transient_io(error).into(),
         PayError::Busy { seconds } => Decision::RetryAfter(Duration::from_secs(*seconds)),
@@ -29,7 +29,7 @@ static PAY: Retry<PayError> = Retry::on::<PayError>()
     .attempts(3)
     .wait_initial(Duration::from_millis(10))
     .wait_jitter(Duration::from_millis(10))
-    .when_fn(retryable);
+    .decide_fn(decide);
 
 fn pay(expected: u32, error: impl Fn() -> PayError) {
     let report = PAY.report(|| Err::<(), _>(error()));
@@ -44,14 +44,14 @@ fn main() {
     pay(3, || PayError::Busy { seconds: 0 });
     pay(1, || PayError::CardDeclined);
 
-    // Ready predicates can be put together, and a closure can be a predicate too.
+    // Predicates combine, and a closure can be one.
     let teapot = |error: &io::Error| error.to_string().contains("teapot");
     let policy = Retry::on::<io::Error>().when(when::any_of(when::transient_io, teapot));
-    let decide = |text: &str| policy.start().decide(&io::Error::other(text));
+    let decision = |text: &str| policy.start().decide(&io::Error::other(text));
     println!(
         "a teapot: {:?}\na cup: {:?}",
-        decide("a teapot"),
-        decide("a cup")
+        decision("a teapot"),
+        decision("a cup")
     );
-    assert!(decide("a teapot").is_ok() && decide("a cup").is_err());
+    assert!(decision("a teapot").is_ok() && decision("a cup").is_err());
 }

@@ -2,9 +2,9 @@
 //! cargo run --example quickstart
 //! ```
 //!
-//! A small HTTP server on this machine first refuses connections, then answers 503 with and without `Retry-After`, and
-//! at last 200. We fetch from it in three ways, watch every attempt and every wait, and look at the counters that an
-//! exporter would see.
+//! A small HTTP server on this machine refuses connections at first, then answers 503 with and without `Retry-After`, and
+//! finally 200. We fetch from it in three ways, print every attempt and every wait, and look at the metrics that an
+//! exporter gets.
 
 use std::error::Error;
 use std::fmt;
@@ -19,17 +19,17 @@ use stamina::instrument::{self, GaveUp, Hook, Recovered, RetryDetails};
 use stamina::{Decision, Retry, when};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// The policy: what to retry, how often, for how long. It is a plain value and lives in a `static`.
+/// What to retry, how often, and for how long. A policy is a plain value, and fits in a `static`.
 static FETCH: Retry<FetchError> = Retry::on::<FetchError>()
     .attempts(8)
     .timeout(Duration::from_secs(20))
     .wait_initial(Duration::from_millis(50))
     .wait_jitter(Duration::from_millis(50))
-    .when_fn(retryable)
+    .decide_fn(decide)
     .named("fetch");
 
-/// Which errors are worth another attempt, and when.
-fn retryable(error: &FetchError) -> Decision {
+/// Says which errors are worth another attempt, and when.
+fn decide(error: &FetchError) -> Decision {
     match error {
         FetchError::Io(error) => when::transient_io(error).into(),
         FetchError::Status {
@@ -41,33 +41,33 @@ fn retryable(error: &FetchError) -> Decision {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Any recorder of the `metrics` facade will do; this one is Prometheus'.
+    // Every recorder of the `metrics` facade works. This one is for Prometheus.
     let exporter = PrometheusBuilder::new().install_recorder()?;
     instrument::describe_metrics();
 
-    // The default hooks log and count. We add one that talks to you.
+    // The default hooks log and count. We add one that prints.
     let mut hooks = instrument::hooks();
     hooks.push(Arc::new(Narrator));
     instrument::set_hooks(hooks);
 
-    println!(
-        "The waits that the policy plans for (a Retry-After is waited for as asked, plus jitter):\n"
-    );
+    println!("The waits of this policy (a Retry-After is honoured instead, plus jitter):\n");
     println!("{}\n", FETCH.schedule());
 
     println!("1. A blocking call: FETCH.call(|| ..)");
     let server = Server::start()?;
     let page = FETCH.call(|| fetch(server.address))?;
     println!("   => {page:?}\n");
+    assert_eq!(page, "hello");
     server.join();
 
-    println!("2. A future: FETCH.call_async(|| ..).await, here on tokio; any executor will do");
+    println!("2. A future: FETCH.call_async(|| ..).await, here on tokio; every executor works");
     let server = Server::start()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let page = runtime.block_on(FETCH.call_async(|| fetch_async(server.address)))?;
     println!("   => {page:?}\n");
+    assert_eq!(page, "hello");
     server.join();
 
     println!("3. A loop of your own: FETCH.start(), and attempts.again(error)? after each failure");
@@ -84,20 +84,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         attempts.number(),
         attempts.waited()
     );
+    assert_eq!(page, "hello");
+    // At least the two 503s, and the Retry-After of the first.
+    assert!(attempts.number() >= 3 && attempts.waited() >= Duration::from_secs(1));
     server.join();
 
-    println!("What your exporter sees, without your having asked for it:\n");
-    for line in exporter
-        .render()
-        .lines()
-        .filter(|line| !line.contains("quantile"))
-    {
+    println!("What your exporter gets, with nothing set up:\n");
+    let scraped = exporter.render();
+    for line in scraped.lines().filter(|line| !line.contains("quantile")) {
         println!("   {line}");
     }
+    assert!(scraped.contains("stamina_recovered_total{callable=\"fetch\"} 3"));
     Ok(())
 }
 
-/// Says what happens; a service would leave this to its logs and metrics.
+/// Prints what happens. A service leaves this to its logs and metrics.
 struct Narrator;
 
 impl Hook for Narrator {
@@ -110,7 +111,7 @@ impl Hook for Narrator {
 
     fn gave_up(&self, details: &GaveUp<'_>) {
         println!(
-            "     no more: {} after {} attempts",
+            "     gave up: {} after {} attempts",
             details.reason, details.attempts
         );
     }
@@ -204,7 +205,7 @@ fn parse(answer: &str) -> Result<String, FetchError> {
     })
 }
 
-/// A server that is having a bad time.
+/// A server that fails at first.
 struct Server {
     address: SocketAddr,
     thread: JoinHandle<io::Result<()>>,
@@ -218,7 +219,7 @@ impl Server {
     ];
 
     fn start() -> io::Result<Self> {
-        // Take a free port, and let go of it: until the thread listens there, connections are refused.
+        // Find a free port and release it: connections are refused until the thread listens there.
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let thread = thread::spawn(move || {
             thread::sleep(Duration::from_millis(100));

@@ -2,8 +2,8 @@
 //! cargo run --example retry_after --features http
 //! ```
 //!
-//! A server says when to come back (`Retry-After`). The policy waits at least that long, adds jitter so that not all
-//! clients come back at once, and never waits past its deadline. Time is virtual here: you need not wait.
+//! Honour a server's `Retry-After`. The policy waits at least that long and adds jitter, so that not all clients come
+//! back at once. It never waits past its deadline. Time is virtual here, so nothing really waits.
 
 use std::time::{Duration, SystemTime};
 
@@ -27,7 +27,7 @@ fn decide(outcome: &Outcome) -> Decision {
 
 static CLOCK: VirtualClock = VirtualClock::new();
 static FETCH: Retry<Outcome> = Retry::on::<Outcome>()
-    .when_fn(decide)
+    .decide_fn(decide)
     .timer(Timer::custom(&CLOCK));
 
 fn main() {
@@ -41,7 +41,7 @@ fn main() {
     assert!(waits[0] >= Duration::from_secs(3) && waits[0] <= Duration::from_secs(4));
     assert!(waits[1] >= Duration::from_secs(20) && waits[1] <= Duration::from_secs(21));
 
-    // An hour is more than the 45 s that a call may take: it ends now, with the answer it has.
+    // The hint is an hour and the deadline 45 s: the call ends now, with the response that it has.
     let response = FETCH
         .call_outcome(|| Ok(answer((503, "3600"))))
         .expect("no I/O");

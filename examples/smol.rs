@@ -2,8 +2,8 @@
 //! cargo run --example smol
 //! ```
 //!
-//! Any executor will do, smol here, and nothing has to be set up. Each task's waits are its own: tasks that failed
-//! together do not come back together.
+//! Retry on any executor, here smol, with nothing to set up. Each task draws its own waits, so tasks that failed together
+//! don't come back together.
 
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,7 @@ async fn fetch(task: u32, started: Instant) -> Result<u32, &'static str> {
     FETCH.call_async(operation).await
 }
 
-/// A call that is dropped while it waits leaves nothing behind.
+/// A call may be dropped while it waits.
 async fn cancelled() -> Result<u32, &'static str> {
     let patient = FETCH.clone().wait_initial(Duration::from_secs(5));
     let call = patient.call_async(|| std::future::ready(Err("down")));

@@ -2,8 +2,8 @@
 //! cargo run --example telemetry
 //! ```
 //!
-//! Nothing to switch on: whatever recorder your process has installed for the `metrics` facade gets the counters, here
-//! Prometheus', and whatever logger it has gets the records. A hook of your own can listen beside them.
+//! Export metrics to Prometheus, and add a hook of your own. There is nothing to switch on: the recorder that your
+//! program has installed for the `metrics` facade gets the metrics, and its logger gets the log records.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ struct Pager;
 
 impl Hook for Pager {
     fn gave_up(&self, it: &GaveUp<'_>) {
-        println!("A hook is told: {} gave up, {}\n", it.callable, it.reason);
+        println!("The hook: {} gave up, {}\n", it.callable, it.reason);
     }
 }
 
@@ -33,7 +33,7 @@ fn main() {
     hooks.push(Arc::new(Pager));
     instrument::set_hooks(hooks);
 
-    assert_eq!(SEARCH.call(|| Ok("found")), Ok("found")); // costs and tells nothing
+    assert_eq!(SEARCH.call(|| Ok("found")), Ok("found")); // the first attempt succeeds: no event
     let mut answers = [Err("busy"), Ok("found")].into_iter();
     assert_eq!(SEARCH.call(|| answers.next().unwrap()), Ok("found"));
     assert_eq!(SEARCH.call(|| Err::<(), _>("down")), Err("down"));

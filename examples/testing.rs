@@ -2,15 +2,15 @@
 //! cargo run --example testing
 //! ```
 //!
-//! How to test code that retries: without waits, and without changing it. In your crate these functions are `#[test]`s;
-//! they can run at once, as each switch holds for its own thread.
+//! Test code that retries: without waits, and without changing it. In your crate these functions are `#[test]`s. They
+//! can run at the same time, because each switch holds for its own thread.
 
 use std::time::{Duration, Instant};
 
 use stamina::testing::{self, Testing, VirtualClock};
 use stamina::{Retry, Timer, instrument};
 
-/// The code under test: ten attempts, and half a minute of waits.
+/// The code under test. It makes ten attempts, with waits of up to 5 s.
 fn load(operation: impl FnMut() -> Result<u32, String>) -> Result<u32, String> {
     Retry::on::<String>().call(operation)
 }

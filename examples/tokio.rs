@@ -3,8 +3,8 @@
 //! cargo test --example tokio --features tokio
 //! ```
 //!
-//! On tokio: a retried call as a task, attempts that hang are cut, and a test in which time is paused. `Timer::tokio()`
-//! is what makes tokio's paused clock hold; without it, everything else works just as well.
+//! On tokio: spawn a retried call, cut attempts that hang, and test it with tokio's clock paused. The paused clock needs
+//! `Timer::tokio()`. Everything else works without it.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use stamina::{Retry, Timer};
 static PING: Retry<&str> = Retry::on::<&str>()
     .attempts(4)
     .wait_initial(Duration::from_millis(20))
-    .wait_jitter(Duration::from_millis(20))
+    .attempt_timeout(Duration::from_millis(50), || "too slow")
     .timer(Timer::tokio());
 
 /// The first attempt hangs, the second fails, the third succeeds.
@@ -29,7 +29,6 @@ async fn answer(attempt: u32) -> Result<u32, &'static str> {
 async fn ping() -> Result<u32, &'static str> {
     let mut attempts = 1..;
     PING.call_async(|| answer(attempts.next().unwrap_or_default()))
-        .attempt_timeout(Duration::from_millis(50), || "too slow")
         .await
 }
 

@@ -2,8 +2,8 @@
 //! cargo run --example tower --features tower
 //! ```
 //!
-//! tower's own `Retry` layer, driven by a policy: for every client that is a tower `Service`. Each request has its own
-//! attempts and its own deadline; the budget is shared.
+//! Retry in a client that is a tower `Service`, through tower's own `Retry` layer. Each request has its own attempts and
+//! its own deadline. All requests share the budget.
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ fn main() {
     let mut client = ServiceBuilder::new()
         .retry(policy.tower())
         .service(shop.clone());
-    let no_gold = Err("no gold here".to_owned()); // permanent, and not asked for again
+    let no_gold = Err("no gold here".to_owned()); // permanent: one request
     for (item, price, requests) in [("tea", Ok(30), 3), ("gold", no_gold, 4)] {
         assert_eq!(block_on(client.call(item)), price);
         println!("  => {price:?}");
@@ -35,7 +35,7 @@ fn main() {
     }
 }
 
-/// Is busy two times, then answers.
+/// Busy for two requests, then it answers.
 #[derive(Clone, Default)]
 struct Shop(Arc<AtomicU32>);
 

@@ -1,212 +1,162 @@
-//! How long to wait: pure arithmetic that is given its random number.
+//! How long to wait: pure arithmetic in whole nanoseconds, which saturate at 584 years.
 //!
-//! Everything is in whole nanoseconds in `u64`, which saturates at 584 years.
+//! The formula stands in the docs of [`Retry`](crate::Retry#waits). To add a wait strategy, add a setter that sets
+//! `Config::schedule`, or another branch in [`Backoff::exponential`].
 
-use std::fmt;
 use std::time::Duration;
 
-use crate::settings::Settings;
+use crate::policy::Settings;
+use crate::time::nanos;
 
-/// Whole nanoseconds; what is longer than 584 years becomes that.
-#[inline]
-pub(crate) const fn nanos(duration: Duration) -> u64 {
-    duration
-        .as_secs()
-        .saturating_mul(1_000_000_000)
-        .saturating_add(duration.subsec_nanos() as u64)
+const SECOND: u64 = 1_000_000_000;
+/// The longest jitter, and the longest wait, unless they are set or the first wait needs more.
+const DEFAULT_JITTER: u64 = SECOND;
+const DEFAULT_MAX: u64 = 5 * SECOND;
+
+/// A wait before its jitter is drawn: at least `shortest`, plus up to `jitter`; in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WaitRange {
+    pub(crate) shortest: u64,
+    pub(crate) jitter: u64,
 }
 
-/// A wait, in both its forms, so that neither has to be made of the other.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Wait {
-    pub(crate) duration: Duration,
-    pub(crate) nanos: u64,
-}
+impl WaitRange {
+    pub(crate) const ZERO: Self = Self::exactly(Duration::ZERO);
 
-impl Wait {
-    pub(crate) const ZERO: Self = Self {
-        duration: Duration::ZERO,
-        nanos: 0,
-    };
-}
-
-impl From<Duration> for Wait {
-    fn from(duration: Duration) -> Self {
+    pub(crate) const fn exactly(wait: Duration) -> Self {
         Self {
-            duration,
-            nanos: nanos(duration),
+            shortest: nanos(wait),
+            jitter: 0,
         }
+    }
+
+    /// The waits that end before `left` has passed; `None` if even the shortest does not.
+    #[inline]
+    pub(crate) fn within(self, left: Duration) -> Option<Self> {
+        let room = nanos(left).checked_sub(self.shortest)?.checked_sub(1)?;
+        Some(Self {
+            jitter: self.jitter.min(room),
+            ..self
+        })
+    }
+
+    /// Draws the wait, for a `random` number that is uniform over all of `u64`.
+    #[inline]
+    pub(crate) fn draw(self, random: u64) -> u64 {
+        self.shortest.saturating_add(scale(random, self.jitter))
+    }
+
+    /// The shortest and the longest wait.
+    pub(crate) fn bounds(self) -> (Duration, Duration) {
+        let longest = self.shortest.saturating_add(self.jitter);
+        (
+            Duration::from_nanos(self.shortest),
+            Duration::from_nanos(longest),
+        )
     }
 }
 
-/// The waits of one policy, in nanoseconds and ready to use.
+/// The waits of one policy.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Backoff {
-    initial: u64,
-    base: f64,
-    /// Whether shifting `initial` is all there is to growing: the base is a power of two (1, which keeps the wait the
-    /// same, is one), no schedule of the user's own, no full jitter. Known beforehand, this is one look for each wait
-    /// instead of five.
-    shifts: bool,
-    /// How far each failure shifts.
-    shift: u32,
-    /// From how many shifts on the wait is `cap`.
-    shifts_to_cap: u32,
-    own: Option<fn(u32) -> Duration>,
-    /// Where growing ends. The room for the jitter is kept free above it, so that it never vanishes at the maximum.
-    cap: u64,
-    /// Width of the random part that is put on top of a wait.
-    jitter: u64,
-    /// The whole of a wait is random.
-    full_jitter: bool,
+pub(crate) struct Backoff<'a> {
+    settings: &'a Settings,
+    schedule: Option<fn(u32) -> Duration>,
 }
 
-impl Backoff {
-    pub(crate) const fn new(settings: &Settings, own: Option<fn(u32) -> Duration>) -> Self {
-        let max = nanos(settings.wait_max);
-        let jitter = nanos(settings.wait_jitter);
-        let jitter = if jitter < max { jitter } else { max };
-        let initial = nanos(settings.wait_initial);
-        let cap = if settings.full_jitter {
-            max
-        } else {
-            max.saturating_sub(jitter)
-        };
-        let by_shifts = initial > 0 && own.is_none() && !settings.full_jitter;
-        let (shifts, shift, shifts_to_cap) = match log2(settings.wait_exp_base) {
-            Some(shift) if by_shifts => (true, shift, shifts_to_cap(initial, shift, cap)),
-            _ => (false, 0, 0),
-        };
-        Self {
-            initial,
-            base: settings.wait_exp_base,
-            shifts,
-            shift,
-            shifts_to_cap,
-            own,
-            cap,
+impl<'a> Backoff<'a> {
+    pub(crate) const fn new(settings: &'a Settings, schedule: Option<fn(u32) -> Duration>) -> Self {
+        Self { settings, schedule }
+    }
+
+    /// The policy's own wait after failed attempt `number`.
+    #[inline]
+    pub(crate) fn after(&self, number: u32) -> WaitRange {
+        let exponential = self.exponential(number);
+        let max = self.max();
+        if self.settings.full_jitter {
+            return WaitRange {
+                shortest: 0,
+                jitter: exponential.min(max),
+            };
+        }
+        let jitter = self.jitter(exponential, max);
+        WaitRange {
+            shortest: exponential.min(max.saturating_sub(jitter)),
             jitter,
-            full_jitter: settings.full_jitter,
         }
     }
 
-    #[inline]
-    pub(crate) const fn shifts(&self) -> bool {
-        self.shifts
-    }
-
-    /// The shortest wait after failed attempt `number`, and the width of the random part on top of it.
-    #[inline]
-    fn spread(&self, number: u32) -> (u64, u64) {
-        if self.shifts {
-            (self.shifted(number), self.jitter)
+    /// The wait after failed attempt `number` if the other side asks for `hint`: not shorter than the policy's own wait
+    /// without jitter, and not cut by the maximum.
+    pub(crate) fn after_hint(&self, number: u32, hint: Duration) -> WaitRange {
+        let exponential = self.exponential(number);
+        let max = self.max();
+        let jitter = self.jitter(exponential, max);
+        let own = if self.settings.full_jitter {
+            exponential.min(max)
         } else {
-            self.spread_otherwise(number)
+            exponential.min(max.saturating_sub(jitter))
+        };
+        WaitRange {
+            shortest: own.max(nanos(hint)),
+            jitter,
         }
     }
 
+    /// The wait before maximum and jitter.
     #[inline]
-    fn shifted(&self, number: u32) -> u64 {
-        let times = number.wrapping_sub(1);
-        if times < self.shifts_to_cap {
-            self.initial.wrapping_shl(times.wrapping_mul(self.shift))
-        } else {
-            self.cap
+    fn exponential(&self, number: u32) -> u64 {
+        if let Some(schedule) = self.schedule {
+            return nanos(schedule(number));
         }
-    }
-
-    #[cold]
-    fn spread_otherwise(&self, number: u32) -> (u64, u64) {
-        let grown = self.grown(number).min(self.cap);
-        if self.full_jitter {
-            (0, grown)
-        } else {
-            (grown, self.jitter)
-        }
-    }
-
-    /// The wait after failed attempt `number` before jitter and cap.
-    fn grown(&self, number: u32) -> u64 {
-        if let Some(own) = self.own {
-            return nanos(own(number));
-        }
-        let times = number.saturating_sub(1);
+        let times = i32::try_from(number.saturating_sub(1)).unwrap_or(i32::MAX);
         // Infinity becomes `u64::MAX`; 0 * infinity is NaN and becomes 0, which is right for an initial wait of zero.
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "float to int casts saturate"
-        )]
-        #[allow(
             clippy::cast_precision_loss,
-            reason = "2^53 ns are 104 days; beyond them a rounded wait will do"
+            reason = "float to int casts saturate, and beyond 2^53 ns (104 days) a rounded wait will do"
         )]
         {
-            (self.initial as f64 * self.base.powf(f64::from(times))) as u64
+            (nanos(self.settings.wait_initial) as f64 * self.settings.wait_exp_base.powi(times))
+                as u64
         }
     }
 
-    /// The shortest and the longest wait after failed attempt `number`.
-    pub(crate) fn bounds(&self, number: u32) -> (u64, u64) {
-        let (shortest, width) = self.spread(number);
-        (shortest, shortest.saturating_add(width))
-    }
-
-    /// The wait after failed attempt `number`, for a `random` number uniform over all of `u64`. `SHIFTS`: known to be
-    /// a policy that [`shifts`](Self::shifts).
     #[inline]
-    pub(crate) fn wait<const SHIFTS: bool>(&self, number: u32, random: u64) -> Wait {
-        let (shortest, width) = if SHIFTS {
-            (self.shifted(number), self.jitter)
-        } else {
-            self.spread(number)
-        };
-        let nanos = shortest.saturating_add(scale(random, width));
-        Wait {
-            duration: Duration::from_nanos(nanos),
-            nanos,
+    fn max(&self) -> u64 {
+        match self.settings.wait_max {
+            Some(max) => nanos(max),
+            None if self.schedule.is_some() => u64::MAX,
+            None => {
+                let initial = nanos(self.settings.wait_initial);
+                let needed = initial.saturating_add(self.jitter(initial, u64::MAX));
+                needed.max(DEFAULT_MAX)
+            }
         }
     }
 
-    /// The wait for a hint of the other side: never shorter, spread by the jitter, not cut by the cap.
-    #[cold]
-    pub(crate) fn hinted(&self, hint: Duration, random: u64) -> Wait {
-        hint.saturating_add(Duration::from_nanos(scale(random, self.jitter)))
-            .into()
+    #[inline]
+    fn jitter(&self, exponential: u64, max: u64) -> u64 {
+        match self.settings.wait_jitter {
+            Some(jitter) => nanos(jitter).min(max),
+            None => DEFAULT_JITTER
+                .min(exponential.saturating_mul(10))
+                .min(max / 2),
+        }
     }
 }
 
-/// The base-2 logarithm of a power of two that is at least 1; else `None`.
-const fn log2(base: f64) -> Option<u32> {
-    const FRACTION: u32 = f64::MANTISSA_DIGITS - 1;
-    const BIAS: u32 = f64::MAX_EXP.unsigned_abs() - 1;
-
-    let bits = base.to_bits();
-    if base >= 1.0 && bits.trailing_zeros() >= FRACTION {
-        #[allow(clippy::cast_possible_truncation, reason = "an exponent has 11 bits")]
-        let exponent = (bits >> FRACTION) as u32;
-        Some(exponent.wrapping_sub(BIAS))
-    } else {
-        None
-    }
-}
-
-/// How often `initial`, which is not 0, can be shifted by `shift` until it is `cap` or more.
-const fn shifts_to_cap(initial: u64, shift: u32, cap: u64) -> u32 {
-    if initial >= cap {
-        return 0;
-    }
-    if shift == 0 {
-        return u32::MAX;
-    }
-    // So far that its first bit is where the cap's is, and one further if that is not enough.
-    let aligned = initial.leading_zeros().wrapping_sub(cap.leading_zeros());
-    let bits = if initial.wrapping_shl(aligned) >= cap {
-        aligned
-    } else {
-        aligned.wrapping_add(1)
+/// A random number, uniform over all of `u64`: from the thread's generator, or by seed and attempt, so that a resumed call
+/// continues its sequence.
+#[inline]
+pub(crate) fn random(seed: Option<u64>, number: u32) -> u64 {
+    let Some(seed) = seed else {
+        return fastrand::u64(..);
     };
-    bits.div_ceil(shift)
+    // The golden ratio spreads the numbers; the first draw spreads the seeds, which are often 1, 2, 3.
+    let spread = u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    fastrand::Rng::with_seed(fastrand::Rng::with_seed(seed).u64(..) ^ spread).u64(..)
 }
 
 /// Maps a uniform `random` to a uniform number in `[0, width]` by one widening multiplication.
@@ -222,132 +172,9 @@ fn scale(random: u64, width: u64) -> u64 {
     }
 }
 
-/// The waits that a policy will make: for each possible retry the shortest and the longest.
-///
-/// Made by [`Retry::schedule`](crate::Retry::schedule). It has one item for each retry that the limit on attempts
-/// allows; the deadline and what a predicate says are not in it. Its `Display` is a table.
-///
-/// # Examples
-///
-/// ```
-/// use std::time::Duration;
-/// use stamina::Retry;
-///
-/// let policy = Retry::on::<()>().attempts(4).wait_jitter(Duration::from_millis(50));
-/// let waits: Vec<_> = policy.schedule().collect();
-///
-/// let ms = Duration::from_millis;
-/// assert_eq!(waits, [(ms(100), ms(150)), (ms(200), ms(250)), (ms(400), ms(450))]);
-/// assert!(policy.schedule().to_string().contains("0.400 s"));
-/// ```
-#[derive(Clone, Debug)]
-#[must_use = "a schedule does nothing unless it is iterated over or printed"]
-pub struct Schedule {
-    settings: Settings,
-    backoff: Backoff,
-    /// The failed attempt that the next item follows.
-    number: u32,
-    /// Retries still to come; `None` for no end.
-    left: Option<u32>,
-}
-
-impl Schedule {
-    pub(crate) fn new(settings: Settings, backoff: Backoff) -> Self {
-        let attempts = settings.attempts;
-        Self {
-            settings,
-            backoff,
-            number: 1,
-            left: attempts.map(|attempts| attempts.saturating_sub(1)),
-        }
-    }
-}
-
-impl Iterator for Schedule {
-    type Item = (Duration, Duration);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.nth(0)
-    }
-
-    fn nth(&mut self, skip: usize) -> Option<Self::Item> {
-        let skip = u32::try_from(skip).unwrap_or(u32::MAX);
-        if let Some(left) = &mut self.left {
-            let Some(rest) = left.checked_sub(skip).and_then(|left| left.checked_sub(1)) else {
-                *left = 0;
-                return None;
-            };
-            *left = rest;
-        }
-        let number = self.number.saturating_add(skip);
-        self.number = number.saturating_add(1);
-        let (shortest, longest) = self.backoff.bounds(number);
-        Some((
-            Duration::from_nanos(shortest),
-            Duration::from_nanos(longest),
-        ))
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        match self.left.map(usize::try_from) {
-            Some(Ok(left)) => (left, Some(left)),
-            Some(Err(_)) | None => (usize::MAX, None),
-        }
-    }
-}
-
-/// Rows that the table shows before it says only how many more there are.
-const ROWS: usize = 20;
-
-impl fmt::Display for Schedule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let settings = self.settings;
-        writeln!(f, "retry   wait at least   at most   begins after")?;
-        let (mut soonest, mut latest) = (Duration::ZERO, Duration::ZERO);
-        for (row, (shortest, longest)) in self.clone().take(ROWS).enumerate() {
-            soonest = soonest.saturating_add(shortest);
-            latest = latest.saturating_add(longest);
-            let retry =
-                u64::from(self.number).saturating_add(u64::try_from(row).unwrap_or(u64::MAX));
-            let late = settings.timeout.is_some_and(|timeout| soonest >= timeout);
-            writeln!(
-                f,
-                "{retry:>5} {:>13.3} s {:>7.3} s   {:.3} to {:.3} s{}",
-                shortest.as_secs_f64(),
-                longest.as_secs_f64(),
-                soonest.as_secs_f64(),
-                latest.as_secs_f64(),
-                if late { "   (past the timeout)" } else { "" },
-            )?;
-        }
-        match (settings.attempts, self.left) {
-            (Some(attempts), Some(left)) => {
-                let more = usize::try_from(left)
-                    .unwrap_or(usize::MAX)
-                    .saturating_sub(ROWS);
-                if more > 0 {
-                    write!(f, "and {more} more: ")?;
-                }
-                let plural = if attempts == 1 { "" } else { "s" };
-                write!(f, "at most {attempts} attempt{plural}")?;
-            }
-            _ => write!(f, "and so on without limit on attempts")?,
-        }
-        match settings.timeout {
-            Some(timeout) => write!(
-                f,
-                ", no retry begins {} s or more after the start",
-                timeout.as_secs_f64()
-            ),
-            None => write!(f, ", no timeout"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Backoff, nanos, scale};
-    use crate::settings::Settings;
+    use super::{WaitRange, scale};
     use std::time::Duration;
 
     #[test]
@@ -360,56 +187,17 @@ mod tests {
     }
 
     #[test]
-    fn growing_by_shift_is_growing_by_power() {
-        const MAX: u64 = u64::MAX;
-        for initial in [0, 1, 3, 100_000_000, MAX / 3, MAX] {
-            for shift in [0, 1, 2, 3, 63, 64, 1023] {
-                for cap in [0, 1, 2, 4, 5, 6, 100_000_001, 1 << 63, MAX - 1, MAX] {
-                    let settings = Settings {
-                        wait_initial: Duration::from_nanos(initial),
-                        wait_exp_base: 2_f64.powi(shift),
-                        wait_max: Duration::from_nanos(cap),
-                        wait_jitter: Duration::ZERO,
-                        ..Settings::DEFAULT
-                    };
-                    let backoff = Backoff::new(&settings, None);
-                    assert_eq!(backoff.shifts(), initial > 0);
-                    for number in (1..=70).chain([u32::MAX]) {
-                        let shifts =
-                            (u64::from(number - 1) * u64::from(shift.unsigned_abs())).min(64);
-                        let expected = (u128::from(initial) << shifts).min(cap.into());
-                        let expected = u64::try_from(expected).unwrap();
-                        assert_eq!(
-                            backoff.bounds(number),
-                            (expected, expected),
-                            "{initial} ns, shifted by {shift}, up to {cap} ns, attempt {number}"
-                        );
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn only_powers_of_two_shift() {
-        for base in [
-            1.5,
-            1.0 + f64::EPSILON,
-            3.0,
-            4.0 - 4.0 * f64::EPSILON,
-            1e300,
-        ] {
-            let settings = Settings {
-                wait_exp_base: base,
-                ..Settings::DEFAULT
-            };
-            assert!(!Backoff::new(&settings, None).shifts(), "{base}");
-        }
-    }
-
-    #[test]
-    fn nanos_saturate() {
-        assert_eq!(nanos(Duration::MAX), u64::MAX);
-        assert_eq!(nanos(Duration::new(1, 5)), 1_000_000_005);
+    fn a_wait_ends_before_what_is_left() {
+        let range = WaitRange {
+            shortest: 100,
+            jitter: 50,
+        };
+        let within = |left| range.within(Duration::from_nanos(left));
+        assert_eq!(within(100), None);
+        assert_eq!(within(101).map(|range| range.jitter), Some(0));
+        assert_eq!(within(150).map(|range| range.jitter), Some(49));
+        assert_eq!(within(151), Some(range));
+        assert_eq!(within(u64::MAX), Some(range));
+        assert_eq!(WaitRange::ZERO.within(Duration::ZERO), None);
     }
 }

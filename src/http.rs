@@ -2,7 +2,7 @@
 //!
 //! # Examples
 //!
-//! A predicate that follows a server's hint, and otherwise retries what may go away by itself:
+//! A predicate that honours a server's hint, and otherwise retries statuses that may go away by themselves:
 //!
 //! ```
 //! use std::time::SystemTime;
@@ -26,7 +26,7 @@
 //!     }
 //! }
 //!
-//! static FETCH: Retry<Refused> = Retry::on::<Refused>().when_fn(decide);
+//! static FETCH: Retry<Refused> = Retry::on::<Refused>().decide_fn(decide);
 //! # let report = FETCH.report(|| Err::<(), _>(Refused { status: StatusCode::NOT_FOUND, headers: HeaderMap::new() }));
 //! # assert_eq!(report.attempts, 1);
 //! ```
@@ -36,19 +36,24 @@ use std::time::{Duration, SystemTime};
 use ::http::header::RETRY_AFTER;
 use ::http::{HeaderMap, StatusCode};
 
-/// How long the other side asks to wait (`Retry-After`), counted from `now`; `None` where it says nothing that can be
+/// How long the other side asks to wait (`Retry-After`), counted from `now`. `None` if it says nothing that can be
 /// understood.
 ///
-/// Both forms of RFC 9110, section 10.2.3, are read: a number of seconds, and a date in any of the three formats that
-/// HTTP has known. A date that has passed means zero. A number too large for a [`Duration`] becomes
-/// [`Duration::MAX`], which no deadline lets through. Anything else, such as a negative number or a fraction, is as good
-/// as no header. Where there are several, the longest wait counts, as it suits them all.
+/// - A number of seconds. A fraction (`292.05`, which the RFC does not know but servers send) is rounded up to whole
+///   seconds. A number that is too large for a [`Duration`] becomes [`Duration::MAX`], which no deadline lets through.
+/// - A date in any of the three formats of RFC 9110, section 5.6.7. A date that has passed, also one before 1970, means
+///   zero.
+/// - Anything else is ignored as if there were no header: a sign, an exponent, a unit, a number that begins or ends with
+///   the dot (`-1`, `1e5`, `0x10`, `5s`, `.5`, `5.`), an empty value, a date that does not exist.
 ///
-/// Give it to [`Decision::RetryAfter`](crate::Decision::RetryAfter): the policy then adds jitter, so that clients that
-/// were given the same hint come back spread out, and ends the call at once if the hint lies past the deadline.
+/// If there are several, the longest wait counts, as it satisfies them all.
 ///
-/// A date is only as good as the two clocks that it is compared by. Where a server is known to send dates, its own
-/// `Date` header as `now` makes its clock the only one.
+/// Pass it to [`Decision::RetryAfter`](crate::Decision::RetryAfter). The policy then waits at least as long as without
+/// the hint, adds jitter, so that clients that were given the same hint spread, and ends the call at once if the hint lies
+/// past the deadline.
+///
+/// A date compares two clocks, the server's and yours. If a server is known to send dates, pass its own `Date` header as
+/// `now`, so that only its clock counts.
 ///
 /// # Examples
 ///
@@ -63,6 +68,9 @@ use ::http::{HeaderMap, StatusCode};
 ///
 /// headers.insert(RETRY_AFTER, HeaderValue::from_static("120"));
 /// assert_eq!(retry_after(&headers, SystemTime::now()), Some(Duration::from_secs(120)));
+///
+/// headers.insert(RETRY_AFTER, HeaderValue::from_static("292.05"));
+/// assert_eq!(retry_after(&headers, SystemTime::now()), Some(Duration::from_secs(293)));
 ///
 /// headers.insert(RETRY_AFTER, HeaderValue::from_static("Thu, 01 Jan 1970 00:01:30 GMT"));
 /// assert_eq!(retry_after(&headers, SystemTime::UNIX_EPOCH), Some(Duration::from_secs(90)));
@@ -79,21 +87,54 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 
 /// The wait in one header.
 fn wait(value: &str, now: SystemTime) -> Option<Duration> {
-    if value.is_empty() {
+    seconds(value).or_else(|| match httpdate::parse_http_date(value) {
+        Ok(until) => Some(until.duration_since(now).unwrap_or_default()),
+        Err(_) => is_before_1970(value).then_some(Duration::ZERO),
+    })
+}
+
+/// A decimal number of seconds, rounded up to whole ones.
+fn seconds(value: &str) -> Option<Duration> {
+    let (whole, fraction) = value.split_once('.').unwrap_or((value, "0"));
+    if !is_digits(whole) || !is_digits(fraction) {
         return None;
     }
-    if value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // Only digits: the one thing that can be wrong is that there are too many.
-        return Some(value.parse().map_or(Duration::MAX, Duration::from_secs));
-    }
-    let until = httpdate::parse_http_date(value).ok()?;
-    Some(until.duration_since(now).unwrap_or_default())
+    let round_up = u64::from(fraction.bytes().any(|digit| digit != b'0'));
+    // Only digits, so the one thing that can be wrong is that there are too many.
+    let seconds = whole
+        .parse()
+        .ok()
+        .and_then(|whole: u64| whole.checked_add(round_up));
+    Some(seconds.map_or(Duration::MAX, Duration::from_secs))
+}
+
+/// Whether a value is a date before 1970, which `httpdate` does not read.
+fn is_before_1970(value: &str) -> bool {
+    // `Wed, 31 Dec 1969 23:59:59 GMT` or `Wed Dec 31 23:59:59 1969`. The third format can't express such a year.
+    let at = if value.ends_with("GMT") { 12 } else { 20 };
+    let parts = value.split_at_checked(at).and_then(|(before, rest)| {
+        let (year, after) = rest.split_at_checked(4)?;
+        Some((before, year, after))
+    });
+    let Some((before, year, after)) = parts.filter(|(_, year, _)| is_digits(year)) else {
+        return false;
+    };
+    // The calendar repeats every 400 years, weekdays included: the date exists if the one 2000 years later does.
+    let later = format!(
+        "{before}{}{after}",
+        year.parse().unwrap_or(0_u64).saturating_add(2000)
+    );
+    year < "1970" && httpdate::parse_http_date(&later).is_ok()
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Whether a status says that the same request may succeed later: 408, 425, 429, 500, 502, 503, 504.
 ///
-/// That it may be sent again is for you to know: a `POST` that was answered 500 or 504 may have been carried out, so
-/// retry it only if doing it twice does no harm.
+/// It does not say that the request may be sent twice. A `POST` that got a 500 or 504 may have been carried out, so retry
+/// it only if doing it twice does no harm.
 ///
 /// # Examples
 ///

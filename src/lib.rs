@@ -2,14 +2,18 @@
 //! telemetry without asking, and tests without waits.
 //!
 //! ```
+//! use std::io;
 //! use std::time::Duration;
-//! use stamina::Retry;
+//! use stamina::{Retry, when};
 //!
-//! static FETCH: Retry<std::io::Error> = Retry::on::<std::io::Error>().attempts(5).timeout(Duration::from_secs(10));
+//! static FETCH: Retry<io::Error> = Retry::on::<io::Error>()
+//!     .when_fn(when::transient_io)
+//!     .attempts(5)
+//!     .timeout(Duration::from_secs(10));
 //!
 //! let page = FETCH.call(|| std::fs::read_to_string("Cargo.toml"))?;
 //! assert!(page.contains("stamina"));
-//! # Ok::<(), std::io::Error>(())
+//! # Ok::<(), io::Error>(())
 //! ```
 //!
 //! # What is decided for you
@@ -20,44 +24,50 @@
 //! | deadline of the whole call | 45 s |
 //! | first wait, before jitter | 100 ms |
 //! | growth of the wait | 2 |
-//! | longest wait, jitter included | 5 s |
-//! | jitter on each wait | 1 s |
+//! | longest wait, jitter included | 5 s, or as long as the first wait needs |
+//! | jitter on each wait | 1 s, less for short waits |
 //!
-//! The last error comes back unchanged. The next attempt begins before the deadline or not at all. Waits are random, so
-//! that clients which failed together don't come back together. Log records and metrics are emitted through the facades
-//! `log` and `metrics`. Everything works on every async executor.
+//! The last error comes back unchanged. The next attempt begins before the deadline or not at all; an attempt under way
+//! is not cut unless you set an [`attempt_timeout`](Retry::attempt_timeout). Waits are random, so that clients that failed
+//! together don't come back together. Log records and metrics are emitted through the facades `log` and `metrics`.
+//! Everything works on every async executor.
 //!
 //! # Where to look
 //!
 //! | you want | see |
 //! |---|---|
 //! | to retry a closure, blocking or async | [`Retry::call`], [`Retry::call_async`] |
+//! | to choose the errors, honour a `Retry-After` | [`Retry::when_fn`], [`Retry::when`], [`Decision`], [`when`](mod@when) |
 //! | `&mut` state across attempts | [`Retry::start`], [`Retry::call_async_with`] |
-//! | to choose the errors, honour a `Retry-After` | [`Retry::when`], [`Decision`], [`when`](mod@when) |
-//! | to retry an `Ok` | [`Retry::call_outcome`] |
+//! | to reconnect after a healthy time | [`Retry::reset_after`] |
+//! | attempts that hang to be cut | [`Retry::attempt_timeout`] |
+//! | to poll, or retry an `Ok` | [`Retry::fixed`], [`Retry::call_outcome`], [`Retry::quiet`] |
 //! | a function that retries | [`Retry::wrap`], [`Retry::wrap_async`] |
 //! | to know what it took | [`Retry::report`], [`Report`] |
-//! | attempts that hang to be cut | [`RetryFuture::attempt_timeout`] |
-//! | to keep retries from causing an outage | [`Budget`] |
+//! | to keep retries from causing an outage | [`Budget`], [`Budgets`] |
 //! | tests without waits | [`testing`] |
-//! | hooks, log records, metrics | [`instrument`] |
-//! | retries that outlive the process | [`Retry::resume`], [`Attempts::decide`] |
+//! | hooks, log records, metrics, `tracing` | [`instrument`] |
+//! | to stop during a wait, retries that outlive the process | [`Attempts::pause`], [`Attempts::decide`], [`Retry::resume`] |
 //! | other sources of time | [`Timer`], [`Clock`] |
+//!
+//! The [tutorial](docs::tutorial) shows how to retry, step by step. The [cookbook](docs::cookbook) has recipes. [`docs`] has
+//! all pages.
 //!
 //! # What it is not for
 //!
 //! Operations that must not happen twice: a retry may repeat one that succeeded with its answer lost. And programming
-//! errors: name what is transient with [`Retry::when`].
+//! errors: name what is transient with [`Retry::when_fn`].
 //!
 //! # Features
 //!
-//! `log` and `metrics` are on by default. `tokio` adds `Timer::tokio()`, `serde` reads [`Settings`] from a file, `http`
-//! reads `Retry-After`, `tower` drives tower's `Retry` layer, `fleet` simulates a fleet of clients. Features only add.
+//! `log` and `metrics` are on by default. `tracing` emits events instead of log records, `tokio` adds `Timer::tokio()`,
+//! `serde` reads [`Settings`] from a file, `http` reads `Retry-After`, `tower` drives tower's `Retry` layer, `fleet`
+//! simulates a fleet of clients. Features only add.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// Beyond the lints in Cargo.toml, which tests and examples share: here nothing may panic on data, and only `timer.rs`
-// may read a clock or sleep.
+// Beyond the lints in Cargo.toml, which tests and examples share: here nothing may panic on data, and only `time` may
+// read a clock or sleep.
 #![cfg_attr(
     not(test),
     warn(
@@ -67,43 +77,38 @@
     )
 )]
 
-mod attempts;
+// Before the drivers, so that rustdoc shows the setters first.
+mod policy;
+
 mod backoff;
 mod budget;
-mod call;
-mod coarse;
-mod decision;
-mod depth;
-mod docs;
-mod future;
-mod judge;
+pub mod docs;
+mod drivers;
+mod engine;
 mod message;
-mod operation;
-mod retry;
-mod scope;
-mod settings;
-mod standing;
-mod switch;
+mod schedule;
 mod sync;
-mod timer;
+mod telemetry;
+mod time;
 
 #[cfg(feature = "http")]
 pub mod http;
 pub mod instrument;
 pub mod testing;
-#[cfg(feature = "tower")]
-pub mod tower;
 pub mod when;
 
-pub use attempts::Attempts;
-pub use backoff::Schedule;
 pub use budget::{Budget, Budgets};
-pub use call::Report;
-pub use decision::{Decision, StopReason};
-pub use future::{ReportFuture, RetryFuture, WrapFuture};
-pub use retry::Retry;
+#[cfg(feature = "tower")]
+pub use drivers::tower;
+pub use drivers::{
+    Attempts, BoxFuture, OutcomeFuture, Pause, PauseFuture, Report, ReportFuture, RetryFuture,
+    WrapFuture,
+};
+#[doc(hidden)]
+pub use policy::Parts;
+pub use policy::{Decision, InvalidSettings, Retry, Settings, StopReason};
+pub use schedule::{Delays, Schedule};
+pub use testing::mode::{is_active, set_active};
 #[cfg(shuttle = "switches")]
-pub use scope::unusual;
-pub use settings::Settings;
-pub use switch::{is_active, set_active};
-pub use timer::{Clock, Sleep, Timer};
+pub use testing::scope::overrides;
+pub use time::{Clock, Instant, Sleep, Timer};

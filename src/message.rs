@@ -1,11 +1,9 @@
-//! Messages for bad settings that name the value, also where they are evaluated at compile time.
-//!
-//! A `const fn` can panic with a `&str` but can't format; so the message is put together here by hand.
+//! Messages for bad settings that name the value, also in a `const fn`, which can panic with a text but can't format.
 
-/// More than the longest message needs; what does not fit is cut off.
+/// More than the longest message needs. What does not fit is cut off.
 const CAPACITY: usize = 256;
 
-/// A message under construction.
+/// A message under construction. Its texts are ASCII.
 #[derive(Clone, Copy)]
 pub(crate) struct Message {
     bytes: [u8; CAPACITY],
@@ -14,120 +12,73 @@ pub(crate) struct Message {
 
 impl Message {
     pub(crate) const fn new(text: &str) -> Self {
-        let empty = Self {
-            bytes: [0; CAPACITY],
-            len: 0,
-        };
-        empty.text(text)
+        let bytes = [0; CAPACITY];
+        Self { bytes, len: 0 }.text(text)
     }
 
     pub(crate) const fn text(mut self, text: &str) -> Self {
-        let text = text.as_bytes();
-        let mut at = 0;
-        while at < text.len() {
-            self = self.byte(text[at]);
-            at = at.saturating_add(1);
+        let mut rest = text.as_bytes();
+        while let [first, others @ ..] = rest {
+            self = self.byte(*first);
+            rest = others;
         }
         self
     }
 
     const fn byte(mut self, byte: u8) -> Self {
-        // Only ASCII, so that cutting a message off leaves it valid UTF-8.
         if self.len < CAPACITY {
-            self.bytes[self.len] = if byte.is_ascii() { byte } else { b'?' };
+            self.bytes[self.len] = byte;
             self.len = self.len.saturating_add(1);
         }
         self
     }
 
-    /// Appends a number as a person would write it: `0.5`, `-3`, `NaN`, `1e-20`; to 15 significant digits.
+    #[allow(clippy::cast_possible_truncation, reason = "a digit fits in u8")]
+    pub(crate) const fn integer(mut self, number: u64) -> Self {
+        if number >= 10 {
+            self = self.integer(number / 10);
+        }
+        self.byte(b'0'.saturating_add((number % 10) as u8))
+    }
+
+    /// Appends a number with up to nine decimals. What is not whole never reads as a whole number: a refused value
+    /// must not read as a legal one.
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "below 1e18 every whole part fits in u64 and goes back unchanged"
+    )]
     pub(crate) const fn number(mut self, number: f64) -> Self {
+        const UNIT: u64 = 1_000_000_000;
         if number.is_nan() {
             return self.text("NaN");
         }
-        if number.is_sign_negative() {
-            self = self.byte(b'-');
-        }
+        self = self.text(if number.is_sign_negative() { "-" } else { "" });
         let size = number.abs();
-        if size.is_infinite() {
-            return self.text("inf");
+        if size >= 1e18 {
+            return self.text(if size.is_infinite() {
+                "inf"
+            } else {
+                "1e18 or beyond"
+            });
         }
-        // Scale to 1 <= mantissa < 10 where plain digits would not show the value.
-        let mut mantissa = size;
-        let mut exponent = 0_i32;
-        if size != 0.0 && !(size >= 1e-6 && size < 1e15) {
-            while mantissa >= 10.0 {
-                mantissa /= 10.0;
-                exponent = exponent.saturating_add(1);
-            }
-            while mantissa < 1.0 {
-                mantissa *= 10.0;
-                exponent = exponent.saturating_sub(1);
-            }
-        }
-        self = self.decimal(mantissa);
-        if exponent != 0 {
-            self = self.byte(b'e');
-            if exponent < 0 {
-                self = self.byte(b'-');
-            }
-            self = self.integer(exponent.unsigned_abs() as u64);
-        }
-        self
-    }
-
-    /// Appends `0 <= number < 1e15` with its fraction, if it has one.
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "the range keeps both parts in u64"
-    )]
-    #[allow(
-        clippy::cast_precision_loss,
-        reason = "below 1e15 every integer is exact"
-    )]
-    #[allow(clippy::arithmetic_side_effects, reason = "`unit` is never zero")]
-    const fn decimal(mut self, number: f64) -> Self {
-        let whole = number as u64;
+        let whole = size as u64;
         self = self.integer(whole);
-        // As many places as 15 significant digits leave; never rounded up to the next whole number.
-        let mut places = 15_u32;
-        let mut rest = whole;
-        while rest > 0 && places > 0 {
-            rest /= 10;
-            places = places.saturating_sub(1);
-        }
-        let scale = 10_u64.pow(places);
-        let mut fraction = ((number - whole as f64) * scale as f64 + 0.5) as u64;
-        if fraction >= scale {
-            fraction = scale.saturating_sub(1);
-        }
-        if fraction == 0 {
+        let fraction = size - whole as f64;
+        if fraction == 0.0 {
             return self;
         }
-        while fraction % 10 == 0 {
-            fraction /= 10;
-            places = places.saturating_sub(1);
-        }
-        self = self.byte(b'.');
-        let mut unit = 10_u64.pow(places.saturating_sub(1));
-        while unit > 0 {
-            self = self.byte(b'0'.saturating_add((fraction / unit % 10) as u8));
-            unit /= 10;
-        }
-        self
-    }
-
-    #[allow(clippy::cast_possible_truncation, reason = "a digit fits in u8")]
-    #[allow(clippy::arithmetic_side_effects, reason = "`unit` is never zero")]
-    pub(crate) const fn integer(mut self, number: u64) -> Self {
-        let mut unit = 1_u64;
-        while number / unit >= 10 {
-            unit = unit.saturating_mul(10);
-        }
-        while unit > 0 {
-            self = self.byte(b'0'.saturating_add((number / unit % 10) as u8));
-            unit /= 10;
+        let mut rest = match (fraction * 1e9 + 0.5) as u64 {
+            0 => 1,
+            UNIT => UNIT - 1,
+            rest => rest,
+        };
+        self = self.text(".");
+        while rest > 0 {
+            rest = rest.saturating_mul(10);
+            self = self.integer(rest / UNIT);
+            rest %= UNIT;
         }
         self
     }
@@ -150,7 +101,7 @@ pub(crate) const fn refuse(fault: Option<&Message>) {
 
 #[cfg(test)]
 mod tests {
-    use super::Message;
+    use super::{CAPACITY, Message};
 
     #[track_caller]
     fn number(number: f64, expected: &str) {
@@ -160,31 +111,53 @@ mod tests {
     #[test]
     fn numbers_read_as_a_person_writes_them() {
         number(0.0, "0");
+        number(-0.0, "-0");
         number(0.5, "0.5");
         number(0.9, "0.9");
+        number(0.29, "0.29");
+        number(0.05, "0.05");
         number(-1.0, "-1");
         number(1.05, "1.05");
-        number(0.999_999_999_999_999_9, "0.999999999999999");
+        number(-2.5, "-2.5");
         number(123_456.789, "123456.789");
-        number(1e15, "1e15");
-        number(-2.5e300, "-2.5e300");
-        number(1e-20, "1e-20");
+        number(999_999_999.0, "999999999");
+        number(2e9, "2000000000");
+        number(123_456_789_012.5, "123456789012.5");
+        number(1e17, "100000000000000000");
+        number(1e18, "1e18 or beyond");
+        number(-2.5e300, "-1e18 or beyond");
         number(f64::NAN, "NaN");
+        number(-f64::NAN, "NaN");
         number(f64::INFINITY, "inf");
         number(f64::NEG_INFINITY, "-inf");
     }
 
     #[test]
-    fn what_does_not_fit_is_cut_off() {
-        let long = "x".repeat(1000);
-        assert_eq!(
-            Message::new(&long).text("y").as_str(),
-            "x".repeat(super::CAPACITY)
-        );
+    fn what_is_not_whole_never_reads_as_whole() {
+        number(1.0 - f64::EPSILON, "0.999999999");
+        number(1.0 + f64::EPSILON, "1.000000001");
+        number(1e-20, "0.000000001");
+        number(-1e-20, "-0.000000001");
     }
 
     #[test]
-    fn foreign_letters_do_not_break_it() {
-        assert_eq!(Message::new("\u{e9}").as_str(), "??");
+    fn integers_have_all_their_digits() {
+        for integer in [0, 9, 10, 101, u64::MAX] {
+            let message = Message::new("").integer(integer);
+            assert_eq!(message.as_str(), integer.to_string());
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_cut_off() {
+        let long = "x".repeat(1000);
+        let message = Message::new(&long).text("y").number(0.5);
+        assert_eq!(message.as_str(), "x".repeat(CAPACITY));
+    }
+
+    #[test]
+    fn it_can_be_made_at_compile_time() {
+        const MESSAGE: Message = Message::new("at ").number(0.25).text(", not ").integer(7);
+        assert_eq!(MESSAGE.as_str(), "at 0.25, not 7");
     }
 }

@@ -1,4 +1,4 @@
-//! Ready predicates, and ways to put predicates together, for [`Retry::when`](crate::Retry::when).
+//! Ready-made predicates, and ways to combine predicates, for [`Retry::when`](crate::Retry::when).
 //!
 //! # Examples
 //!
@@ -31,14 +31,14 @@ use std::error::Error;
 use std::io;
 use std::sync::Arc;
 
-use crate::decision::Decision;
+use crate::policy::Decision;
 
-/// Whether an I/O error is of a kind that may go away by itself.
+/// Whether an I/O error is of a kind that a retry may cure.
 ///
 /// These are: connection refused, reset, aborted, not connected, broken pipe, address in use, timed out, interrupted,
 /// would block, unexpected end of file, host or network unreachable, network down, resource busy.
 ///
-/// A name that could not be looked up is none of them: the standard library gives it no kind of its own.
+/// A name that could not be resolved is not one of them: the standard library has no kind for it.
 ///
 /// # Examples
 ///
@@ -71,11 +71,14 @@ pub fn transient_io(error: &io::Error) -> bool {
     )
 }
 
-/// Whether an error is a `T`, or has one anywhere in its chain of sources.
+/// Whether an error is a `T`, or has one anywhere in its chain of causes.
 ///
-/// Serves `Box<dyn Error>`, `anyhow::Error` and enums that wrap what caused them: hand it `&**error` or
-/// `error.as_ref()` of a box or an `anyhow::Error`, and an enum as it is. A `T` is also found in a `Box` or an `Arc`, and
-/// in an [`io::Error`] that was made of it.
+/// Pass an enum as it is, and `&**error` or `error.as_ref()` of a `Box<dyn Error>`, an `Arc<dyn Error>` or an
+/// `anyhow::Error`. It looks into a `Box` and an `Arc`, of a known type or of a `dyn Error`, and into what an
+/// [`io::Error`] was made of. [`Error::source`] alone skips these.
+///
+/// An `anyhow::Error` that was turned into a `Box<dyn Error>` hides the error that it was made of, but not the causes of
+/// that error. The search ends after 128 causes, so that an error that names itself as its source can't make it endless.
 ///
 /// # Examples
 ///
@@ -92,24 +95,42 @@ pub fn transient_io(error: &io::Error) -> bool {
 #[must_use]
 pub fn caused_by<T: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
     std::iter::successors(Some(error), |&error| cause(error))
-        .any(|error| error.is::<T>() || error.is::<Box<T>>() || error.is::<Arc<T>>())
+        .take(MAX_CAUSES)
+        .any(|error| unwrapped::<T>(error).is_some())
 }
 
+const MAX_CAUSES: usize = 128;
+
+/// The next error in the chain.
+///
+/// An `io::Error` and an `Arc` both have the source of the error inside them as their own, so that error itself would be
+/// skipped.
 fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    // What an `io::Error` was made of is not its source: that is the source of what it was made of.
-    match error
-        .downcast_ref::<io::Error>()
-        .and_then(io::Error::get_ref)
-    {
-        Some(inner) => Some(inner),
-        None => error.source(),
+    if let Some(inner) = unwrapped::<io::Error>(error).and_then(io::Error::get_ref) {
+        Some(inner)
+    } else if let Some(shared) = unwrapped::<Arc<dyn Error + Send + Sync>>(error) {
+        Some(&**shared)
+    } else if let Some(shared) = unwrapped::<Arc<dyn Error + Send>>(error) {
+        Some(&**shared)
+    } else if let Some(shared) = unwrapped::<Arc<dyn Error + Sync>>(error) {
+        Some(&**shared)
+    } else if let Some(shared) = unwrapped::<Arc<dyn Error>>(error) {
+        Some(&**shared)
+    } else {
+        error.source()
     }
 }
 
-/// The first of two decisions that is not [`Decision::Stop`]. The second predicate is asked only if the first one
-/// says stop.
+/// The error as a `T`, which may be in a `Box` or an `Arc`.
+fn unwrapped<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    let boxed = || error.downcast_ref::<Box<T>>().map(|error| &**error);
+    let shared = || error.downcast_ref::<Arc<T>>().map(|error| &**error);
+    error.downcast_ref::<T>().or_else(boxed).or_else(shared)
+}
+
+/// The first of two decisions that is not [`Decision::Stop`]. The second predicate runs only if the first one stops.
 ///
-/// Where a closure uses a method of the error, name its type in the first of them: `|error: &MyError| ..`.
+/// If a closure uses a method of the error, name its type in the first of them: `|error: &MyError| ..`.
 ///
 /// # Examples
 ///
@@ -129,7 +150,7 @@ pub fn any_of<E, V: Into<Decision>, W: Into<Decision>>(
     }
 }
 
-/// The opposite of a decision: every kind of retry becomes [`Decision::Stop`], and that [`Decision::Retry`].
+/// The opposite of a decision: every kind of retry becomes [`Decision::Stop`], and `Stop` becomes [`Decision::Retry`].
 ///
 /// # Examples
 ///

@@ -1,17 +1,20 @@
 //! Log records, as a logger sees them.
+//!
+//! Alone in its process: it installs a logger.
 #![cfg(feature = "log")]
 
-mod scene;
+mod support;
 
 use log::kv::{self, Key, Value, VisitSource};
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use scene::clock;
 use stamina::instrument::{self, Hook, LogHook};
 use stamina::{Retry, Timer, testing};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Once};
+use std::fmt::{self, Debug, Formatter};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
+use support::clock;
 
 #[derive(Clone, Debug, PartialEq)]
 struct Kept {
@@ -23,6 +26,16 @@ struct Kept {
 
 thread_local! {
     static KEPT: RefCell<Vec<Kept>> = const { RefCell::new(Vec::new()) };
+    static SHOWS: Cell<Shows> = const { Cell::new(Shows::Both) };
+}
+
+/// What a logger shows of a record.
+#[derive(Clone, Copy, PartialEq)]
+enum Shows {
+    Both,
+    Text,
+    /// Two loggers behind one, of which the second shows the text alone.
+    BothAndText,
 }
 
 /// Keeps the records of each thread.
@@ -34,14 +47,21 @@ impl Log for Capture {
     }
 
     fn log(&self, record: &Record<'_>) {
-        let mut pairs = Pairs(BTreeMap::new());
-        record.key_values().visit(&mut pairs).unwrap();
-        let kept = Kept {
+        let mut kept = Kept {
             level: record.level(),
             target: record.target().to_owned(),
             text: record.args().to_string(),
-            pairs: pairs.0,
+            pairs: BTreeMap::new(),
         };
+        let shows = SHOWS.get();
+        if shows != Shows::Text {
+            let mut pairs = Pairs(BTreeMap::new());
+            record.key_values().visit(&mut pairs).unwrap();
+            kept.pairs = pairs.0;
+        }
+        if shows == Shows::BothAndText {
+            assert_eq!(record.args().to_string(), kept.text);
+        }
         KEPT.with_borrow_mut(|all| all.push(kept));
     }
 
@@ -64,13 +84,23 @@ impl<'kvs> VisitSource<'kvs> for Pairs {
     }
 }
 
-/// What is logged by a call on this thread.
+/// What a logger that shows key-values logs during a call.
 fn logged(call: impl FnOnce()) -> Vec<Kept> {
+    logged_by(Shows::Both, call)
+}
+
+/// What such a logger logs during a call, once the library knows it.
+fn logged_by(shows: Shows, call: impl FnOnce()) -> Vec<Kept> {
     static INSTALL: Once = Once::new();
+    // There is one logger, so the library knows one.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = support::lock(&ALONE);
     INSTALL.call_once(|| {
         log::set_logger(&Capture).unwrap();
         log::set_max_level(LevelFilter::Trace);
     });
+    SHOWS.set(shows);
+    assert!(policy().attempts(1).call(down).is_err());
     KEPT.take();
     call();
     KEPT.take()
@@ -118,18 +148,6 @@ fn retries_and_giving_up() {
     );
     assert_eq!(first.pairs["retry_num"], "number 1");
     assert_eq!(first.pairs["waited_so_far"], "float 0");
-    for part in [
-        "stamina.retry_scheduled",
-        "fetch",
-        "retry_num=2",
-        "0.200",
-        "0.100",
-        "\"down\"",
-    ] {
-        assert!(second.text.contains(part), "{}", second.text);
-    }
-    assert!(second.text.starts_with("stamina.retry_scheduled"));
-    assert!(gave_up.text.starts_with("stamina.gave_up"));
     for (key, value) in [
         ("callable", "text fetch"),
         ("attempts", "number 3"),
@@ -139,8 +157,81 @@ fn retries_and_giving_up() {
     ] {
         assert_eq!(gave_up.pairs[key], value);
     }
-    for part in ["fetch", "attempts=3", "attempts_exhausted", "\"down\""] {
-        assert!(gave_up.text.contains(part), "{}", gave_up.text);
+    // The text repeats nothing.
+    let texts: Vec<_> = records.iter().map(|record| &record.text[..]).collect();
+    let retry = "stamina.retry_scheduled";
+    assert_eq!(texts, [retry, retry, "stamina.gave_up"]);
+}
+
+#[test]
+fn all_is_in_the_text_if_the_logger_shows_no_key_values() {
+    let mut errors = ["down"].into_iter();
+    for shows in [Shows::Text, Shows::BothAndText] {
+        let records = logged_by(shows, || {
+            assert!(policy().call(down).is_err());
+            policy().call(|| errors.next().map_or(Ok(()), Err)).unwrap();
+            errors = ["down"].into_iter();
+        });
+        let texts: Vec<_> = records.iter().map(|record| &record.text[..]).collect();
+        assert_eq!(
+            texts,
+            [
+                "stamina.retry_scheduled callable=fetch retry_num=1 wait_for=0.100 waited_so_far=0.000 error_type=&str \
+                 caused_by=\"down\"",
+                "stamina.retry_scheduled callable=fetch retry_num=2 wait_for=0.200 waited_so_far=0.100 error_type=&str \
+                 caused_by=\"down\"",
+                "stamina.gave_up callable=fetch attempts=3 reason=attempts_exhausted waited_so_far=0.300 error_type=&str \
+                 caused_by=\"down\"",
+                "stamina.retry_scheduled callable=fetch retry_num=1 wait_for=0.100 waited_so_far=0.000 error_type=&str \
+                 caused_by=\"down\"",
+                "stamina.recovered callable=fetch attempts=2 waited_so_far=0.100",
+            ]
+        );
+    }
+}
+
+#[test]
+fn a_record_is_one_line_of_limited_length() {
+    /// Writes twelve bytes a million times, and counts.
+    struct Megabytes<'a>(&'a Cell<u32>);
+    impl Debug for Megabytes<'_> {
+        fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+            (0..1 << 20).try_for_each(|_| {
+                self.0.set(self.0.get() + 1);
+                f.write_str("twelve bytes")
+            })
+        }
+    }
+    let written = Cell::new(0);
+    for shows in [Shows::Both, Shows::Text] {
+        let records = logged_by(shows, || {
+            let policy = Retry::on().attempts(1).named("megabytes");
+            assert!(policy.call(|| Err::<(), _>(Megabytes(&written))).is_err());
+            let policy = Retry::on().attempts(1).named("chain");
+            let error = || anyhow::anyhow!("rain\non the roof").context("down");
+            assert!(policy.call(|| Err::<(), _>(error())).is_err());
+        });
+        let [megabytes, chain] = &records[..] else {
+            panic!("{records:#?}");
+        };
+        // 85 pieces fit.
+        assert_eq!(written.replace(0), 86);
+        if shows == Shows::Both {
+            assert_eq!(megabytes.pairs["caused_by"].len(), "debug ".len() + 1024);
+            assert_eq!(chain.pairs["caused_by"], "debug down...");
+        } else {
+            assert!(
+                (1024..1200).contains(&megabytes.text.len()),
+                "{}",
+                megabytes.text
+            );
+            assert!(
+                megabytes.text.ends_with("twelve bytest..."),
+                "{}",
+                megabytes.text
+            );
+            assert!(chain.text.ends_with("caused_by=down..."), "{}", chain.text);
+        }
     }
 }
 

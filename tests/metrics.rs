@@ -1,19 +1,21 @@
 //! Metrics, as recorders see them.
+//!
+//! Alone in its process: it installs a recorder.
 #![cfg(feature = "metrics")]
 
-mod scene;
+mod support;
 
 use metrics::{
     Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
-use scene::clock;
 use stamina::instrument::{self, Hook, MetricsHook};
 use stamina::{Budget, Retry, Timer, testing};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use support::clock;
 
 fn policy() -> Retry<&'static str> {
     Retry::on()
@@ -181,6 +183,47 @@ fn the_hook_can_be_had_alone() {
         assert!(policy().call(down).is_err());
     });
     assert_eq!(recorded.len(), 4);
+}
+
+/// Whether the label `callable` of each counter is the text at this address.
+struct SameText(&'static str);
+
+static SAME: AtomicU64 = AtomicU64::new(0);
+
+impl Recorder for SameText {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        let mut callables = key.labels().filter(|label| label.key() == "callable");
+        let callable = callables.next().unwrap();
+        assert_eq!(callable.value(), self.0);
+        SAME.fetch_add(
+            u64::from(std::ptr::eq(callable.value(), self.0)),
+            Ordering::Relaxed,
+        );
+        Counter::noop()
+    }
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
+
+#[test]
+fn a_static_name_is_not_copied() {
+    const NAME: &str = "not_copied";
+    let policy = policy().named(NAME);
+    metrics::with_local_recorder(&SameText(NAME), || {
+        assert!(policy.call(down).is_err());
+        let mut attempts = policy.start();
+        attempts.again("down").unwrap();
+        attempts.succeed(());
+    });
+    // Three retries, one call that gave up, one that recovered.
+    assert_eq!(SAME.load(Ordering::Relaxed), 5);
 }
 
 /// A recorder of no size, as some are: everything is in statics.

@@ -1,15 +1,17 @@
 //! The only tests that wait in real time: each system's own sleep and clock, by a few milliseconds.
+//!
+//! Alone in its process: it waits in real time, which other tests would disturb.
 
-mod scene;
+mod support;
 
 use futures::executor::block_on;
-use scene::{ms, poll, secs};
 use stamina::{Retry, StopReason, Timer};
 use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
+use support::{ms, poll, secs};
 
 /// Waits 20 ms twice.
 fn policy() -> Retry<&'static str> {
@@ -161,7 +163,7 @@ fn waits_of_zero_need_no_timer_and_no_runtime() {
     for timer in TIMERS {
         let policy = policy().timer(timer).when(|_| Duration::ZERO);
         let call = policy.call_async(|| async { down() });
-        assert_eq!(scene::at_once(call), Err("down"));
+        assert_eq!(support::at_once(call), Err("down"));
     }
 }
 

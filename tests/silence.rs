@@ -1,26 +1,25 @@
-//! Where nobody listens nothing is put together for telemetry. It shows where a call recovers: what is told of that takes
-//! a look at the clock. A file with one test, because the logger is the process's, and whoever enters a scope listens.
+//! If nobody listens, no details are made. This shows when a call recovers, because the details of that need one more
+//! look at the clock. The file has one test, because there is one logger, and an open scope of another test listens too.
+//!
+//! Alone in its process: it installs a logger and a recorder that are off.
 #![cfg(all(feature = "log", feature = "metrics"))]
 
-mod scene;
+mod support;
 
 use std::cell::Cell;
-use std::sync::Mutex;
 use std::time::Duration;
 
-use log::{Level, LevelFilter, Log, Metadata, Record};
+use log::{LevelFilter, Log, Metadata, Record};
 use metrics_util::debugging::DebuggingRecorder;
-use scene::{Steered, lock};
 use stamina::Retry;
+use support::ManualClock;
 
-/// Hears the library from this level on.
-struct Ear(Mutex<Option<Level>>);
-
-static EAR: Ear = Ear(Mutex::new(None));
+/// A logger that drops what it gets.
+struct Ear;
 
 impl Log for Ear {
-    fn enabled(&self, record: &Metadata<'_>) -> bool {
-        lock(&self.0).is_some_and(|level| record.level() <= level)
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
     }
 
     fn log(&self, _: &Record<'_>) {}
@@ -30,7 +29,7 @@ impl Log for Ear {
 
 /// How often a call looks at the clock that succeeds at its second attempt.
 fn looks() -> u32 {
-    let clock = Steered::new();
+    let clock = ManualClock::new();
     let policy = Retry::on::<&str>()
         .timer(clock.timer())
         .wait_jitter(Duration::ZERO);
@@ -47,23 +46,19 @@ fn looks() -> u32 {
 }
 
 #[test]
-fn where_nobody_listens_nothing_is_put_together() {
-    // At the start, and when the deadline is weighed.
-    let weighed = 2;
-    assert_eq!(looks(), weighed, "neither logger nor recorder");
+fn if_nobody_listens_no_details_are_made() {
+    // At the start, and to check the deadline.
+    let needed = 2;
+    assert_eq!(looks(), needed, "neither logger nor recorder");
 
     let recorder = DebuggingRecorder::new();
-    metrics::with_local_recorder(&recorder, || assert_eq!(looks(), weighed + 1));
-    assert_eq!(looks(), weighed, "no recorder any more");
+    metrics::with_local_recorder(&recorder, || assert_eq!(looks(), needed + 1));
+    assert_eq!(looks(), needed, "the recorder is gone");
 
-    log::set_logger(&EAR).unwrap();
-    assert_eq!(looks(), weighed, "the level of the process is off");
-    log::set_max_level(LevelFilter::Trace);
-    assert_eq!(looks(), weighed, "the logger hears nothing of the library");
-    *lock(&EAR.0) = Some(Level::Warn);
-    assert_eq!(looks(), weighed, "the logger hears only what is worse");
-    *lock(&EAR.0) = Some(Level::Info);
-    assert_eq!(looks(), weighed + 1);
+    log::set_logger(&Ear).unwrap();
+    assert_eq!(looks(), needed, "the level of the process is off");
     log::set_max_level(LevelFilter::Warn);
-    assert_eq!(looks(), weighed, "the process hears only what is worse");
+    assert_eq!(looks(), needed, "the process logs only what is worse");
+    log::set_max_level(LevelFilter::Info);
+    assert_eq!(looks(), needed + 1);
 }

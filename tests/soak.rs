@@ -2,6 +2,8 @@
 //!
 //! Two seconds in the ordinary run; `STAMINA_SOAK_SECONDS=600 cargo test --release --test soak -- --nocapture` for
 //! longer. One test only: the switches are the process's.
+//!
+//! Alone in its process: it changes hooks and switches of the process without pause.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,26 +1,28 @@
 //! The switches for tests: process-wide and scoped.
+//!
+//! Alone in its process: it changes the switches of the process.
 #![allow(
     clippy::cast_possible_truncation,
     reason = "counts of a test are small"
 )]
 
-mod scene;
+mod support;
 
 use futures::executor::block_on;
-use scene::{Witness, clock, panic_of};
 use stamina::testing::{self, Scope, Testing, is_testing, set_testing};
 use stamina::{Budget, Retry, StopReason, Timer, is_active, set_active};
 use std::future::ready;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
+use support::{Recorder, clock, panic_message};
 
 /// Every test of this file switches the process, or would notice.
 struct Alone(#[allow(dead_code, reason = "held")] MutexGuard<'static, ()>);
 
 fn alone() -> Alone {
     static ALONE: Mutex<()> = Mutex::new(());
-    Alone(scene::lock(&ALONE))
+    Alone(support::lock(&ALONE))
 }
 
 impl Drop for Alone {
@@ -124,10 +126,10 @@ fn testing_ignores_time_and_budget_but_not_predicate_and_hooks() {
             Duration::from_secs(1000)
         });
     let _guard = testing::scoped(Testing::attempts(7));
-    let (witness, _hooks) = Witness::here();
+    let (recorder, _hooks) = Recorder::here();
     assert_eq!(policy.call(|| Err::<(), _>(1)), Err(1));
     assert_eq!(asked.load(Ordering::Relaxed), 7);
-    assert_eq!(witness.take().len(), 7);
+    assert_eq!(recorder.take().len(), 7);
     assert_eq!(policy.call(|| Ok(())), Ok(()));
     assert_eq!(
         (clock.elapsed(), clock.waits()),
@@ -145,9 +147,9 @@ fn inactive_is_a_plain_call() {
     let policy = Retry::on::<u32>()
         .shared_budget(Arc::clone(&budget))
         .timer(Timer::custom(clock))
-        .on_retry(|_| panic!("told"))
+        .on_retry(|_, _| panic!("told"))
         .when(|_| -> bool { panic!("asked") });
-    let (witness, _hooks) = Witness::here();
+    let (recorder, _hooks) = Recorder::here();
     let _off = testing::inactive();
     assert_eq!(policy.call(|| Err::<(), _>(1)), Err(1));
     assert_eq!(policy.call(|| Ok(2)), Ok(2));
@@ -161,7 +163,7 @@ fn inactive_is_a_plain_call() {
     assert_eq!(attempts.again(1), Err(1));
     assert_eq!(attempts.stop_reason(), Some(StopReason::Inactive));
     attempts.succeed(());
-    assert!(witness.take().is_empty() && clock.waits().is_empty());
+    assert!(recorder.take().is_empty() && clock.waits().is_empty());
     assert!((budget.balance(stamina::Clock::now(clock)) - 3.0).abs() < 1e-9);
 }
 
@@ -270,7 +272,7 @@ fn scopes_may_be_left_in_any_order() {
 #[test]
 fn a_panic_restores() {
     let _alone = alone();
-    let message = panic_of(|| {
+    let message = panic_message(|| {
         let _testing = testing::scoped(Testing::attempts(2));
         let _off = testing::inactive();
         let _: Result<(), ()> = Retry::on().call(|| panic!("in the operation"));

@@ -1,10 +1,12 @@
 //! The balance of a budget and its time, in one atomic word.
 
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::backoff::nanos;
+use crate::time::Instant;
+
 use crate::sync::{AtomicU64, Ordering};
+use crate::time::nanos;
 
 /// Units of a token. Divisible by 1 to 10 and by 1,000, so that simple fractions and ratios with three decimals are
 /// exact.

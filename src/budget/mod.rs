@@ -5,7 +5,9 @@ mod keyed;
 mod permit;
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::time::Instant;
 
 use crate::message::{Message, refuse};
 use bucket::{Bucket, TOKEN};

@@ -1,8 +1,8 @@
 //! Permission for one retry.
 
+use crate::time::Instant;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::Budget;
 

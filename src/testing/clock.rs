@@ -1,9 +1,9 @@
 //! A clock that only moves when it is told to.
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::timer::{Clock, Sleep, system_now};
+use crate::time::{Clock, Instant, Sleep, system_now};
 
 /// A [`Clock`] for tests: sleeping advances it at once and records the wait.
 ///

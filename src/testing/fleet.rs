@@ -44,9 +44,9 @@ use std::time::Duration;
 pub use self::outcome::{Outcome, Phase, Second};
 pub use self::server::Server;
 pub use self::spread::Spread;
-use crate::backoff::nanos;
 use crate::message::{Message, refuse};
-use crate::retry::Retry;
+use crate::policy::Retry;
+use crate::time::nanos;
 
 /// A fleet of clients of one policy and the server they call, to be run in virtual time.
 ///

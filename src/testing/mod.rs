@@ -21,8 +21,10 @@
 mod clock;
 #[cfg(feature = "fleet")]
 pub mod fleet;
+pub(crate) mod mode;
+pub(crate) mod scope;
 
 pub use self::clock::VirtualClock;
 #[cfg(feature = "fleet")]
 pub use self::fleet::Fleet;
-pub use crate::switch::{Scope, Testing, inactive, is_testing, normal, scoped, set_testing};
+pub use self::mode::{Scope, Testing, inactive, is_testing, normal, scoped, set_testing};

@@ -6,7 +6,7 @@ fn main() {
     println!("cargo::rustc-cfg=shuttle=\"{part}\"");
     // The library's other features are not built here.
     println!(
-        "cargo::rustc-check-cfg=cfg(feature, values(\"fleet\", \"http\", \"serde\", \"tokio\", \"tower\"))"
+        "cargo::rustc-check-cfg=cfg(feature, values(\"fleet\", \"http\", \"serde\", \"tokio\", \"tower\", \"tracing\"))"
     );
     println!("cargo::rerun-if-changed=build.rs");
 }

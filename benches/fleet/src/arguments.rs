@@ -75,8 +75,9 @@ impl PolicyArguments {
             attempts: (self.attempts > 0).then_some(self.attempts),
             timeout: (!self.timeout.is_zero()).then_some(self.timeout),
             wait_initial: self.wait_initial,
-            wait_max: self.wait_max,
-            wait_jitter: self.wait_jitter.unwrap_or_default(),
+            attempt_timeout: None,
+            wait_max: Some(self.wait_max),
+            wait_jitter: Some(self.wait_jitter.unwrap_or_default()),
             wait_exp_base: self.wait_exp_base,
             full_jitter: self.wait_jitter.is_none(),
         })
@@ -272,7 +273,7 @@ impl fmt::Display for PolicyArguments {
             Some(timeout) => write!(f, ", timeout {timeout:?}")?,
             None => write!(f, ", no timeout")?,
         }
-        let (from, to) = (settings.wait_initial, settings.wait_max);
+        let (from, to) = (settings.wait_initial, self.wait_max);
         write!(
             f,
             ", waits from {from:?} times {} to {to:?}",

@@ -9,7 +9,7 @@ use crate::Down;
 /// The same policy without any jitter.
 pub(crate) fn without_jitter(policy: &Retry<Down>) -> Retry<Down> {
     policy.clone().with_settings(Settings {
-        wait_jitter: Duration::ZERO,
+        wait_jitter: Some(Duration::ZERO),
         full_jitter: false,
         ..policy.settings()
     })

@@ -38,8 +38,9 @@ pub const SYNC_PREDICATE: Scenario = scenario(
     "sync, three failures, success, predicate",
     3,
 );
-pub const SYNC_BUDGET: Scenario =
-    scenario("sync-budget", "sync, three failures, success, budget", 3);
+/// One failure, because a success gives back the token of its last retry and no other: any number of calls can follow each
+/// other.
+pub const SYNC_BUDGET: Scenario = scenario("sync-budget", "sync, one failure, success, budget", 1);
 pub const SYNC_TELEMETRY: Scenario = scenario(
     "sync-telemetry",
     "sync, three failures, success, telemetry, no recorder",
@@ -71,7 +72,19 @@ pub const ASYNC_PREDICATE: Scenario = scenario(
     3,
 );
 pub const ASYNC_BUDGET: Scenario =
-    scenario("async-budget", "async, three failures, success, budget", 3);
+    scenario("async-budget", "async, one failure, success, budget", 1);
+pub const ASYNC_WAITS: Scenario = scenario(
+    "async-waits",
+    "async, three failures, success, waits not ready at once",
+    3,
+);
+pub const ASYNC_BLOCK: Scenario =
+    scenario("async-block", "async, success at once, own async block", 0);
+pub const ASYNC_BLOCK_FAILURES: Scenario = scenario(
+    "async-block-failures",
+    "async, three failures, success, own async block",
+    3,
+);
 pub const ASYNC_TELEMETRY: Scenario = scenario(
     "async-telemetry",
     "async, three failures, success, telemetry, no recorder",
@@ -84,7 +97,7 @@ pub const ASYNC_PROMETHEUS: Scenario = scenario(
 );
 
 /// In the order of the tables.
-pub const SCENARIOS: [Scenario; 18] = [
+pub const SCENARIOS: [Scenario; 21] = [
     SYNC_SUCCESS,
     SYNC_SUCCESS_DEADLINE,
     SYNC_SUCCESS_BUDGET,
@@ -101,6 +114,9 @@ pub const SCENARIOS: [Scenario; 18] = [
     ASYNC_FAILURES_DEADLINE,
     ASYNC_PREDICATE,
     ASYNC_BUDGET,
+    ASYNC_WAITS,
+    ASYNC_BLOCK,
+    ASYNC_BLOCK_FAILURES,
     ASYNC_TELEMETRY,
     ASYNC_PROMETHEUS,
 ];
@@ -126,10 +142,11 @@ pub const fn case(who: &'static str, scenario: Scenario, run: fn(&Operation) -> 
 }
 
 /// In the order of the tables' columns.
-pub const WHO: [&str; 12] = [
+pub const WHO: [&str; 13] = [
     ALONE,
     PLAIN,
     BEST,
+    SLEEP,
     STAMINA,
     BACKON,
     BACKOFF,
@@ -144,6 +161,8 @@ pub const WHO: [&str; 12] = [
 pub const ALONE: &str = "operation alone";
 pub const PLAIN: &str = "by hand, plain";
 pub const BEST: &str = "by hand, best";
+/// The plain loop around `stamina::Sleep`, which has to be dropped, as a real sleep has.
+pub const SLEEP: &str = "by hand, Sleep";
 pub const STAMINA: &str = "stamina";
 pub const BACKON: &str = "backon";
 pub const BACKOFF: &str = "backoff";

@@ -20,26 +20,41 @@ const fn gate(scenario: Scenario, ratio: f64, allocations: u64) -> Gate {
     }
 }
 
-/// What the library reaches, and a little room for another compiler. `docs/performance.md` says why the goals (1.0 for a
-/// success at once, 1.5 with failures) are missed where they are. A change that costs more than this must say why here.
+/// What the library reaches, and a little room for another compiler. A change that costs more must say why here.
+///
+/// The success at the first try is what every call pays. It is above 1 because a call looks at the switches for tests and
+/// counts its depth; a future also looks for a deadline, a limit for each attempt and a budget, and keeps its state in
+/// memory. After a failure comes a sleep of milliseconds, so one step function with all its rules decides there, and its
+/// gates hold only that it stays as cheap as it is.
 pub const GATES: &[Gate] = &[
-    gate(case::SYNC_SUCCESS, 1.16, 0),
-    gate(case::SYNC_SUCCESS_DEADLINE, 1.06, 0),
-    gate(case::SYNC_SUCCESS_BUDGET, 1.20, 0),
-    gate(case::SYNC_FAILURES, 1.50, 0),
-    gate(case::SYNC_FAILURES_DEADLINE, 1.34, 0),
-    gate(case::SYNC_PREDICATE, 1.73, 0),
-    gate(case::SYNC_BUDGET, 1.95, 0),
-    gate(case::SYNC_TELEMETRY, 0.20, 0),
-    gate(case::ASYNC_SUCCESS, 1.64, 0),
-    gate(case::ASYNC_SUCCESS_DEADLINE, 1.39, 0),
-    gate(case::ASYNC_SUCCESS_BUDGET, 1.41, 0),
-    gate(case::ASYNC_FAILURES, 2.63, 0),
-    gate(case::ASYNC_FAILURES_DEADLINE, 1.97, 0),
-    gate(case::ASYNC_PREDICATE, 2.79, 0),
-    gate(case::ASYNC_BUDGET, 2.51, 0),
-    gate(case::ASYNC_TELEMETRY, 0.36, 0),
+    // Blocking, at the first try: 29, 64 and 284 instructions.
+    gate(case::SYNC_SUCCESS, 1.20, 0),
+    gate(case::SYNC_SUCCESS_DEADLINE, 1.07, 0),
+    gate(case::SYNC_SUCCESS_BUDGET, 1.22, 0),
+    // The step function: some 430 instructions for each failure, 630 with a deadline.
+    gate(case::SYNC_FAILURES, 3.50, 0),
+    gate(case::SYNC_FAILURES_DEADLINE, 2.75, 0),
+    gate(case::SYNC_PREDICATE, 3.55, 0),
+    gate(case::SYNC_BUDGET, 3.60, 0),
+    gate(case::SYNC_TELEMETRY, 0.40, 0),
+    // A future at the first try: 127, 171 and 408 instructions.
+    gate(case::ASYNC_SUCCESS, 1.94, 0),
+    gate(case::ASYNC_SUCCESS_DEADLINE, 1.62, 0),
+    gate(case::ASYNC_SUCCESS_BUDGET, 1.47, 0),
+    gate(case::ASYNC_BLOCK, 1.85, 0),
+    // The step function, and a sleep chosen at run time, which is made, polled and dropped through a tag.
+    gate(case::ASYNC_FAILURES, 3.70, 0),
+    gate(case::ASYNC_FAILURES_DEADLINE, 2.90, 0),
+    gate(case::ASYNC_PREDICATE, 3.70, 0),
+    gate(case::ASYNC_BUDGET, 3.50, 0),
+    gate(case::ASYNC_BLOCK_FAILURES, 3.55, 0),
+    gate(case::ASYNC_TELEMETRY, 0.48, 0),
+    // The boxes are the benchmark's own sleeps, by hand too.
+    gate(case::ASYNC_WAITS, 2.40, 3),
 ];
 
 /// Bytes of the future of an operation of 64 bytes, from a closure that captures nothing.
 pub const FUTURE_BYTES: usize = 104;
+/// The same with the feature `tokio`, whose sleep is held in place instead of in a box. A loop by hand
+/// on that sleep has as many.
+pub const FUTURE_BYTES_TOKIO: usize = 152;

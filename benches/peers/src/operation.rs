@@ -7,6 +7,8 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use stamina::Sleep;
+
 /// The operation's error: eight bytes without a destructor, as `io::Error` is eight bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Failure {
@@ -87,6 +89,49 @@ pub fn pause(wait: Duration) {
 pub fn pause_async(wait: Duration) -> Ready<()> {
     pause(wait);
     ready(())
+}
+
+/// [`pause`] as a future that has to be dropped, as a real sleep has.
+pub fn pause_dropped(wait: Duration) -> Sleep {
+    pause(wait);
+    Sleep::ready()
+}
+
+/// [`pause`] as a future that is ready when it is polled for the second time. It is in a box, for stamina too.
+pub fn pause_later(wait: Duration) -> Sleep {
+    pause(wait);
+    Sleep::boxed(Later { polled: false })
+}
+
+struct Later {
+    polled: bool,
+}
+
+impl Future for Later {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        if std::mem::replace(&mut self.polled, true) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+/// [`finish`] for a future that has to be polled again.
+pub fn finish_later<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = poll_once(future.as_mut()) {
+            return output;
+        }
+    }
+}
+
+#[inline(never)]
+fn poll_once<T>(future: Pin<&mut dyn Future<Output = T>>) -> Poll<T> {
+    black_box(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
 /// Polls a future that is ready at once, through a pointer, as every executor does: where the call

@@ -64,6 +64,24 @@ pub fn sizes() -> Vec<Size> {
     [ours.as_slice(), &peers()].concat()
 }
 
+/// Around tokio's sleep, without a deadline. With the feature `tokio` every future of stamina's has room for it.
+#[cfg(feature = "scale-tokio")]
+#[must_use]
+pub fn sizes_on_tokio() -> [Size; 2] {
+    [
+        Size {
+            who: PLAIN,
+            plain: size_of_val(&hand::plain(operation64, tokio::time::sleep)),
+            deadline: size_of_val(&hand::plain_deadline(operation64, tokio::time::sleep)),
+        },
+        Size {
+            who: STAMINA,
+            plain: size_of_val(&ours::POLICY.call_async(operation64)),
+            deadline: size_of_val(&ours::POLICY_DEADLINE.call_async(operation64)),
+        },
+    ]
+}
+
 #[cfg(not(feature = "peers"))]
 fn peers() -> [Size; 0] {
     []

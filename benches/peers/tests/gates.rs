@@ -6,8 +6,13 @@ use std::path::Path;
 use stamina_peers::allocations::{self, Counting};
 use stamina_peers::case::{PLAIN, STAMINA, find};
 use stamina_peers::count::Counter;
-use stamina_peers::gates::{FUTURE_BYTES, GATES};
+#[cfg(not(feature = "scale-tokio"))]
+use stamina_peers::gates::FUTURE_BYTES;
+#[cfg(feature = "scale-tokio")]
+use stamina_peers::gates::FUTURE_BYTES_TOKIO;
+use stamina_peers::gates::GATES;
 use stamina_peers::operation::Operation;
+#[cfg(not(feature = "scale-tokio"))]
 use stamina_peers::sizes::sizes;
 
 #[global_allocator]
@@ -64,6 +69,20 @@ fn allocations() {
     }
 }
 
+/// `--features scale-tokio`: a build of its own, because with `tokio` every future has room for its sleep.
+#[cfg(feature = "scale-tokio")]
+#[test]
+fn future_bytes_on_tokio() {
+    for size in stamina_peers::sizes::sizes_on_tokio() {
+        println!("{size:?}");
+        assert!(
+            size.plain <= FUTURE_BYTES_TOKIO && size.deadline <= FUTURE_BYTES_TOKIO,
+            "{size:?}"
+        );
+    }
+}
+
+#[cfg(not(feature = "scale-tokio"))]
 #[test]
 fn future_bytes() {
     let size = sizes()

@@ -2,9 +2,9 @@
 
 use std::cell::Cell;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::timer::{Clock, Sleep, Timer, system_now};
+use crate::time::{Clock, Instant, Sleep, Timer, system_now};
 
 /// Reads the time that [`set`] has set on this thread.
 struct FleetClock;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::spread::Spread;
-use crate::decision::StopReason;
+use crate::policy::StopReason;
 
 /// Success over this long decides whether a fleet has recovered.
 const WINDOW: usize = 10;

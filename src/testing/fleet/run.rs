@@ -12,7 +12,7 @@ use super::call::{BACK, Call, HUNG, THERE, exponential};
 use super::outcome::{Outcome, Phase, Second};
 use super::server::Workers;
 use super::{Conditions, Fleet, clock, seam};
-use crate::backoff::nanos;
+use crate::time::nanos;
 use crate::{Attempts, Budget, Retry};
 
 /// How long calls may continue after the last phase, in nanoseconds.

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::backoff::nanos;
 use crate::message::{Message, refuse};
+use crate::time::nanos;
 
 /// A server that can be overloaded: workers that take equally long for each request, and a queue.
 ///

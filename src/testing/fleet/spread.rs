@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::backoff::nanos;
+use crate::time::nanos;
 
 /// Steps for each power of two; a quantile is right to one part in this many.
 const STEPS: u64 = 32;

@@ -1,11 +1,9 @@
 //! Which errors of `redis` are transient.
 
 use redis::{Client, ErrorKind, RedisError, RetryMethod};
-use stamina::{Decision, Retry};
+use stamina::Retry;
 
-static READ: Retry<RedisError> = Retry::on::<RedisError>()
-    .when_fn(|error| Decision::from(transient(error)))
-    .named("read");
+static READ: Retry<RedisError> = Retry::on::<RedisError>().when_fn(transient).named("read");
 
 pub fn greeting(client: &Client) -> Result<String, RedisError> {
     READ.call(|| {

@@ -6,7 +6,7 @@ use reqwest::{Client, Error, Response};
 use stamina::{Decision, Retry, http};
 
 static FETCH: Retry<Result<Response, Error>> = Retry::on::<Result<Response, Error>>()
-    .when_fn(decide)
+    .decide_fn(decide)
     .named("fetch");
 
 /// Returns the last response, whatever its status.

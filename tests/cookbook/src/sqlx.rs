@@ -1,16 +1,14 @@
 //! Which errors of `sqlx` are transient, and retries round a whole transaction.
 
-use sqlx::{Database, Error, Pool, Transaction};
-use stamina::{Decision, Retry, when};
+use sqlx::{Database, Error, Pool};
+use stamina::{BoxFuture, Retry, when};
 
-static WRITE: Retry<Error> = Retry::on::<Error>()
-    .when_fn(|error| Decision::from(transient(error)))
-    .named("write");
+static WRITE: Retry<Error> = Retry::on::<Error>().when_fn(transient).named("write");
 
 /// `work` may run several times, each time in a new transaction.
 pub async fn in_transaction<DB: Database, T>(
     pool: &Pool<DB>,
-    mut work: impl AsyncFnMut(&mut Transaction<'static, DB>) -> Result<T, Error>,
+    mut work: impl for<'c> FnMut(&'c mut DB::Connection) -> BoxFuture<'c, Result<T, Error>>,
 ) -> Result<T, Error> {
     let mut attempts = WRITE.start();
     loop {
@@ -50,8 +48,9 @@ fn transient_state(code: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::transient;
+    use super::{in_transaction, transient};
     use sqlx::error::{DatabaseError, Error, ErrorKind};
+    use sqlx::{Database, Pool};
     use std::borrow::Cow;
     use std::error::Error as StdError;
     use std::fmt;
@@ -87,6 +86,22 @@ mod tests {
         fn kind(&self) -> ErrorKind {
             ErrorKind::Other
         }
+    }
+
+    /// Only compiled: inside of a spawned task, with what the work needs borrowed from that task. `tests/systems` runs it.
+    #[allow(dead_code, reason = "only compiled")]
+    fn it_can_be_spawned<DB: Database>(pool: Pool<DB>) {
+        tokio::spawn(async move {
+            let name = String::from("name");
+            let length = in_transaction(&pool, |db| {
+                let name = name.clone();
+                Box::pin(async move {
+                    let _: &mut DB::Connection = db;
+                    Ok(name.len())
+                })
+            });
+            length.await
+        });
     }
 
     #[test]

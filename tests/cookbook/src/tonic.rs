@@ -1,12 +1,13 @@
-//! Which statuses of `tonic` are transient.
+//! Calls of a `tonic` client, retried where they are made.
 
 use std::time::Duration;
 
 use stamina::{Decision, Retry};
 use tonic::{Code, Status};
 
-/// For calls that may be repeated: `CALL.call_async(|| client.clone().get(request.clone()))`.
-pub static CALL: Retry<Status> = Retry::on::<Status>().when_fn(decide).named("grpc");
+/// For calls that may be repeated: `CALL.call_async(|| client.clone().get(message.clone()))`. The clone of a client is
+/// another handle to the same connection.
+pub static CALL: Retry<Status> = Retry::on::<Status>().decide_fn(decide).named("grpc");
 
 pub fn decide(status: &Status) -> Decision {
     if status.code() != Code::Unavailable {
@@ -25,9 +26,11 @@ pub fn decide(status: &Status) -> Decision {
 #[cfg(test)]
 mod tests {
     use super::{CALL, decide};
-    use stamina::Decision;
+    use crate::grpc::{Echo, Server, client};
+    use stamina::testing::VirtualClock;
+    use stamina::{Decision, Timer};
     use std::time::Duration;
-    use tonic::{Code, Status};
+    use tonic::{Code, Request, Status};
 
     #[test]
     fn only_unavailable_is_always_transient() {
@@ -58,5 +61,48 @@ mod tests {
     fn one_attempt_for_a_bad_request() {
         let report = CALL.report(|| Err::<(), _>(Status::invalid_argument("id")));
         assert_eq!(report.attempts, 1);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_busy_twice_is_asked_three_times() {
+        static CLOCK: VirtualClock = VirtualClock::new();
+        let server = Server::start(2).await;
+        let channel = server.channel();
+        let task = tokio::spawn(async move {
+            let policy = CALL.clone().timer(Timer::custom(&CLOCK));
+            let message = Echo {
+                text: "hello".into(),
+            };
+            policy
+                .call_async(|| client(channel.clone(), Request::new(message.clone())))
+                .await
+        });
+        assert_eq!(task.await.unwrap().unwrap().into_inner().text, "hello");
+        assert_eq!(server.seen().len(), 3);
+        // The server pushes back by a second.
+        assert!(
+            CLOCK
+                .waits()
+                .iter()
+                .all(|wait| *wait >= Duration::from_secs(1))
+        );
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_there_is_unavailable() {
+        static CLOCK: VirtualClock = VirtualClock::new();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}"))
+            .unwrap()
+            .connect_lazy();
+        let policy = CALL.clone().attempts(3).timer(Timer::custom(&CLOCK));
+        let message = Echo::default();
+        let report = policy
+            .report_async(|| client(channel.clone(), Request::new(message.clone())))
+            .await;
+        assert_eq!(report.attempts, 3);
+        assert_eq!(report.result.unwrap_err().code(), Code::Unavailable);
     }
 }

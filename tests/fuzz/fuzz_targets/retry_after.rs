@@ -10,10 +10,13 @@ use stamina::http::retry_after;
 const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// Year, month (0 is January), day by counting, which is slow and plain.
+/// Days from the first of January of the year 1 to that of 1970.
+const DAYS_TO_1970: u64 = 719_162;
+
+/// Year, month (0 is January), day by counting from the year 1, which is slow and plain.
 fn civil(mut days: u64) -> (u64, usize, u64) {
     let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let mut year = 1970;
+    let mut year = 1;
     while days >= 365 + u64::from(leap(year)) {
         days -= 365 + u64::from(leap(year));
         year += 1;
@@ -32,11 +35,11 @@ fn civil(mut days: u64) -> (u64, usize, u64) {
     unreachable!()
 }
 
-/// A date in one of the three formats of RFC 9110, section 5.6.7.
+/// A date, in seconds from the year 1, in one of the three formats of RFC 9110, section 5.6.7.
 fn date(seconds: u64, format: u8) -> String {
     let (days, time) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = civil(days);
-    let (weekday, month) = (DAYS[(days as usize + 3) % 7], MONTHS[month]);
+    let (weekday, month) = (DAYS[days as usize % 7], MONTHS[month]);
     let time = format!("{:02}:{:02}:{:02}", time / 3600, time / 60 % 60, time % 60);
     let short = &weekday[..3];
     match format % 3 {
@@ -63,12 +66,14 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let now_seconds = number(rest) % 10_000_000_000;
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(now_seconds);
     if kind % 4 == 0 && rest.len() > 8 {
-        // A date, between 1970 and 9999; with two digits for the year until 2069.
+        // A date between the years 1 and 9999; with two digits for the year from 1970 to 2069. What is before 1970 has
+        // passed.
         let format = kind / 4;
-        let last = if format % 3 == 1 { 3_124_223_999 } else { 253_402_300_799 };
-        let then = number(&rest[8..]) % last;
+        let to_1970 = DAYS_TO_1970 * 86_400;
+        let (first, last) = if format % 3 == 1 { (to_1970, to_1970 + 3_124_223_999) } else { (0, to_1970 + 253_402_300_799) };
+        let then = first + number(&rest[8..]) % (last - first);
         let text = date(then, format);
-        let expected = Duration::from_secs(then.saturating_sub(now_seconds));
+        let expected = Duration::from_secs(then.saturating_sub(to_1970 + now_seconds));
         assert_eq!(read(&[text.as_bytes()], now), Some(expected), "{text} at {now_seconds}");
         return;
     }
@@ -82,10 +87,17 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     if HeaderValue::from_bytes(rest).is_err() {
         return;
     }
-    if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+    let mut parts = digits.split('.');
+    let (whole, fraction, more) = (parts.next().unwrap_or(""), parts.next(), parts.next());
+    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if all_digits(whole) && fraction.is_none_or(all_digits) && more.is_none() {
         let mut seconds = Some(0_u64);
-        for digit in digits.bytes() {
+        for digit in whole.bytes() {
             seconds = seconds.and_then(|sum| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
+        }
+        // Any part of a second counts as a whole one.
+        if fraction.is_some_and(|fraction| fraction.trim_matches('0') != "") {
+            seconds = seconds.and_then(|sum| sum.checked_add(1));
         }
         assert_eq!(seen, Some(seconds.map_or(Duration::MAX, Duration::from_secs)), "{digits}");
     } else if let Some(wait) = seen {

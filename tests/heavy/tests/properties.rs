@@ -64,9 +64,10 @@ fn settings() -> impl Strategy<Value = Settings> {
             )| Settings {
                 attempts,
                 timeout,
+                attempt_timeout: None,
                 wait_initial,
-                wait_max,
-                wait_jitter,
+                wait_max: Some(wait_max),
+                wait_jitter: Some(wait_jitter),
                 wait_exp_base,
                 full_jitter,
             },
@@ -78,7 +79,7 @@ fn decisions() -> impl Strategy<Value = Decision> {
         3 => Just(Decision::Retry),
         1 => Just(Decision::Stop),
         1 => durations().prop_map(Decision::RetryAfter),
-        1 => durations().prop_map(Decision::RetryIn),
+        1 => durations().prop_map(Decision::RetryExactly),
     ]
 }
 
@@ -104,14 +105,16 @@ fn policy(settings: Settings, own: Option<fn(u32) -> Duration>) -> Retry<()> {
 /// The longest duration that waits are reckoned in: 584 years.
 const LONGEST: Duration = Duration::from_nanos(u64::MAX);
 
+/// The maximum and the jitter, which these tests always set.
+fn set(settings: &Settings) -> (Duration, Duration) {
+    (settings.wait_max.unwrap(), settings.wait_jitter.unwrap())
+}
+
 /// The formula of the contract in a form of its own: seconds in floats, and no cleverness.
 fn formula(settings: &Settings, own: Option<fn(u32) -> Duration>, number: u32) -> (f64, f64) {
-    let max = settings.wait_max.min(LONGEST).as_secs_f64();
-    let jitter = settings
-        .wait_jitter
-        .min(settings.wait_max)
-        .min(LONGEST)
-        .as_secs_f64();
+    let (wait_max, wait_jitter) = set(settings);
+    let max = wait_max.min(LONGEST).as_secs_f64();
+    let jitter = wait_jitter.min(wait_max).min(LONGEST).as_secs_f64();
     let grown = match own {
         Some(own) => own(number).min(LONGEST).as_secs_f64(),
         None if settings.wait_initial.is_zero() => 0.0,
@@ -148,7 +151,7 @@ proptest! {
         let limits = Settings { attempts: None, timeout: None, ..settings };
         let policy = policy(limits, own);
         let (shortest, longest) = policy.schedule().nth(number as usize - 1).unwrap();
-        prop_assert!(shortest <= longest && longest <= settings.wait_max);
+        prop_assert!(shortest <= longest && longest <= set(&settings).0);
         let expected = formula(&settings, own, number);
         prop_assert!(close(shortest, expected.0) && close(longest, expected.1), "{shortest:?} {longest:?} {expected:?}");
         for attempts in [policy.resume(number - 1, Duration::ZERO), policy.resume(number - 1, Duration::MAX).seeded(seed)] {
@@ -172,11 +175,12 @@ proptest! {
     #[test]
     fn chosen_waits_are_exact_and_hints_are_spread_a_little(settings in settings(), wait in durations()) {
         let settings = Settings { attempts: None, timeout: None, ..settings };
-        let exact = policy(settings, None).when(move |()| wait);
+        let exact = policy(settings, None).when(move |()| Decision::RetryExactly(wait));
         prop_assert_eq!(exact.start().decide(&()), Ok(wait));
         let hinted = policy(settings, None).when(move |()| Decision::RetryAfter(wait));
         let got = hinted.start().decide(&()).unwrap();
-        let width = settings.wait_jitter.min(settings.wait_max);
+        let (wait_max, wait_jitter) = set(&settings);
+        let width = wait_jitter.min(wait_max);
         prop_assert!(wait <= got && got <= wait.saturating_add(width), "{got:?}");
     }
 

@@ -20,7 +20,7 @@ pub static JOBS: Retry<JobError> = Retry::on::<JobError>()
     .wait_exp_base(3.0)
     .wait_max(Duration::from_secs(1))
     .wait_jitter(Duration::from_millis(20))
-    .when_fn(transient);
+    .decide_fn(transient);
 
 /// The worker's own calls of the database.
 pub static STORE: Retry<StoreError> = Retry::on::<StoreError>()
@@ -31,7 +31,7 @@ pub static STORE: Retry<StoreError> = Retry::on::<StoreError>()
     .wait_max(Duration::from_millis(300))
     .wait_jitter(Duration::from_millis(50))
     .timer(Timer::tokio())
-    .when_fn(store::transient);
+    .decide_fn(store::transient);
 
 /// A worker that says nothing for so long is taken for dead.
 pub const LEASE: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! A `tonic` client whose calls are retried by tower's own `Retry` layer, driven by a policy. The server answers UNAVAILABLE,
+//! A `tonic` client whose calls are retried where they are made, or by tower's own `Retry` layer. The server answers UNAVAILABLE,
 //! loses replies, and goes away.
 
 use std::collections::HashMap;
@@ -184,6 +184,28 @@ async fn write(channel: Channel, request: Request<Entry>) -> Result<Response<Ent
         ProstCodec::<Entry, Entry>::default(),
     )
     .await
+}
+
+/// No layer: the call is retried where it is made, and each attempt makes its request.
+#[test]
+fn calls_are_retried_where_they_are_made() {
+    events::listen();
+    run(async {
+        let mut server = Grpc::start();
+        let policy = Arc::new(policy::<Status>("grpc::call").when(unavailable));
+        let channel = server.channel();
+        let send = move |key: String| {
+            let (policy, channel) = (Arc::clone(&policy), channel.clone());
+            async move {
+                let attempt = || {
+                    let entry = Entry { key: key.clone() };
+                    write(channel.clone(), Request::new(entry))
+                };
+                read(policy.call_async(attempt).await)
+            }
+        };
+        outage(&mut server, "grpc::call", send).await;
+    });
 }
 
 /// The layer around the method: what is cloned is the message.

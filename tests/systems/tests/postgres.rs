@@ -22,7 +22,7 @@ static PATIENT: Retry<StoreError> = Retry::on::<StoreError>()
     .wait_max(Duration::from_millis(250))
     .wait_jitter(Duration::from_millis(50))
     .timer(Timer::tokio())
-    .when_fn(transient);
+    .decide_fn(transient);
 
 /// Fails during an outage, for any of three reasons.
 static HASTY: Retry<StoreError> = Retry::on::<StoreError>()
@@ -33,7 +33,7 @@ static HASTY: Retry<StoreError> = Retry::on::<StoreError>()
     .wait_max(Duration::from_millis(100))
     .wait_jitter(Duration::from_millis(20))
     .budget(&DATABASE)
-    .when_fn(transient);
+    .decide_fn(transient);
 
 const PATIENT_WORKERS: i64 = 6;
 const HASTY_WORKERS: i64 = 2;

@@ -221,12 +221,11 @@ fn attempt_timeout_cuts_what_a_paused_server_holds() {
         };
 
         // Three attempts of 200 ms each, and two waits.
-        let cut = policy("redis::cut").attempts(3);
+        let cut = policy("redis::cut")
+            .attempts(3)
+            .attempt_timeout(Duration::from_millis(200), || StoreError::Cut);
         let start = Instant::now();
-        let result = cut
-            .call_async(|| store.write("cut"))
-            .attempt_timeout(Duration::from_millis(200), || StoreError::Cut)
-            .await;
+        let result = cut.call_async(|| store.write("cut")).await;
         let elapsed = start.elapsed();
         assert!(matches!(result, Err(StoreError::Cut)), "{result:?}");
         assert!(elapsed >= Duration::from_millis(600), "{elapsed:?}");

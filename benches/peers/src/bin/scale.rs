@@ -2,7 +2,8 @@
 //! process, so that the peak of its memory is its own.
 //!
 //! `scale <hand|stamina> <tokio|futures-timer|coarse> <current|multi> <tasks>` prints
-//! `<wall seconds> <CPU seconds> <peak bytes per task>`.
+//! `<wall seconds> <CPU seconds> <peak bytes per task>`. With the feature `scale-tokio`, `scale sizes` prints the sizes of
+//! the futures around tokio's sleep.
 
 use std::fs;
 use std::future::Future;
@@ -112,6 +113,13 @@ async fn all<F: Future<Output = Outcome> + Send + 'static>(tasks: usize, call: i
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    #[cfg(feature = "scale-tokio")]
+    if arguments == ["sizes"] {
+        for size in stamina_peers::sizes::sizes_on_tokio() {
+            println!("{}: {} {}", size.who, size.plain, size.deadline);
+        }
+        return;
+    }
     let [who, sleeper, flavor, tasks] = arguments.as_slice() else {
         panic!("usage: scale <hand|stamina> <tokio|futures-timer|coarse> <current|multi> <tasks>");
     };

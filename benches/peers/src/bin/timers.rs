@@ -19,18 +19,15 @@ use tokio::runtime::Builder;
 use tokio::sync::Notify;
 
 // The library's own sources: a wait by itself is not part of its interface.
-#[path = "../../../../src/coarse.rs"]
-#[allow(dead_code, reason = "a part is enough here")]
-mod coarse;
 #[path = "../../../../src/sync.rs"]
 #[allow(unused_imports, unused_macros, reason = "a part is enough here")]
 mod sync;
-#[path = "../../../../src/timer.rs"]
+#[path = "../../../../src/time/mod.rs"]
 #[allow(dead_code, reason = "a part is enough here")]
-mod timer;
+mod time;
 
 use sync::{AtomicU64, Ordering};
-use timer::Timer;
+use time::Timer;
 
 const WINDOW: Duration = Duration::from_millis(40);
 /// Few waits are measured again and again.

@@ -6,7 +6,9 @@ use std::time::Duration;
 use ::backon::{BlockingRetryable, ExponentialBuilder, Retryable};
 
 use crate::case::{self, BACKON, Case, case};
-use crate::operation::{Fetch, Operation, Outcome, finish, pause, pause_async};
+use crate::operation::{
+    Fetch, Operation, Outcome, finish, finish_later, pause, pause_async, pause_later,
+};
 use crate::rows::hand::transient;
 use crate::settings::{ATTEMPTS, TIMEOUT, WAIT_INITIAL, WAIT_MAX};
 use crate::telemetry;
@@ -24,6 +26,9 @@ pub const CASES: &[Case] = &[
     case(BACKON, case::ASYNC_FAILURES, asynchronous),
     case(BACKON, case::ASYNC_FAILURES_DEADLINE, async_deadline),
     case(BACKON, case::ASYNC_PREDICATE, async_predicate),
+    case(BACKON, case::ASYNC_WAITS, async_waits),
+    case(BACKON, case::ASYNC_BLOCK, async_block),
+    case(BACKON, case::ASYNC_BLOCK_FAILURES, async_block),
     case(BACKON, case::ASYNC_TELEMETRY, async_telemetry),
     case(BACKON, case::ASYNC_PROMETHEUS, async_telemetry),
 ];
@@ -95,6 +100,18 @@ fn async_predicate(operation: &Operation) -> Outcome {
             .retry(&POLICY)
             .sleep(pause_async)
             .when(transient),
+    )
+}
+
+fn async_waits(operation: &Operation) -> Outcome {
+    finish_later((|| Fetch::new(operation)).retry(&POLICY).sleep(pause_later))
+}
+
+fn async_block(operation: &Operation) -> Outcome {
+    finish(
+        (|| async { Fetch::new(operation).await })
+            .retry(&POLICY)
+            .sleep(pause_async),
     )
 }
 

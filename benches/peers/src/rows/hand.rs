@@ -5,8 +5,11 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use crate::case::{self, ALONE, BEST, Case, PLAIN, case};
-use crate::operation::{Failure, Fetch, Operation, Outcome, finish, pause, pause_async};
+use crate::case::{self, ALONE, BEST, Case, PLAIN, SLEEP, case};
+use crate::operation::{
+    Failure, Fetch, Operation, Outcome, finish, finish_later, pause, pause_async, pause_dropped,
+    pause_later,
+};
 use crate::settings::{ATTEMPTS, TIMEOUT, WAIT_INITIAL, WAIT_JITTER, WAIT_MAX};
 use crate::telemetry;
 
@@ -29,6 +32,13 @@ pub const CASES: &[Case] = &[
     case(PLAIN, case::ASYNC_FAILURES_DEADLINE, async_plain_deadline),
     case(PLAIN, case::ASYNC_PREDICATE, async_plain_predicate),
     case(PLAIN, case::ASYNC_BUDGET, async_plain_budget),
+    case(PLAIN, case::ASYNC_WAITS, async_plain_waits),
+    case(PLAIN, case::ASYNC_BLOCK, async_plain_block),
+    case(PLAIN, case::ASYNC_BLOCK_FAILURES, async_plain_block),
+    case(SLEEP, case::ASYNC_SUCCESS, async_sleep),
+    case(SLEEP, case::ASYNC_SUCCESS_DEADLINE, async_sleep_deadline),
+    case(SLEEP, case::ASYNC_FAILURES, async_sleep),
+    case(SLEEP, case::ASYNC_FAILURES_DEADLINE, async_sleep_deadline),
     case(PLAIN, case::ASYNC_TELEMETRY, async_plain_telemetry),
     case(PLAIN, case::ASYNC_PROMETHEUS, async_plain_telemetry),
     case(BEST, case::SYNC_SUCCESS, sync_best),
@@ -111,7 +121,7 @@ fn sync_plain_budget(operation: &Operation) -> Outcome {
     loop {
         match operation.attempt() {
             Ok(value) => {
-                BUDGET.deposit();
+                BUDGET.deposit(attempt > 1);
                 return Ok(value);
             }
             Err(error) if attempt == ATTEMPTS || !BUDGET.withdraw() => return Err(error),
@@ -147,6 +157,22 @@ fn sync_plain_telemetry(operation: &Operation) -> Outcome {
 
 fn async_plain(operation: &Operation) -> Outcome {
     finish(plain(|| Fetch::new(operation), pause_async))
+}
+
+fn async_sleep(operation: &Operation) -> Outcome {
+    finish(plain(|| Fetch::new(operation), pause_dropped))
+}
+
+fn async_sleep_deadline(operation: &Operation) -> Outcome {
+    finish(plain_deadline(|| Fetch::new(operation), pause_dropped))
+}
+
+fn async_plain_waits(operation: &Operation) -> Outcome {
+    finish_later(plain(|| Fetch::new(operation), pause_later))
+}
+
+fn async_plain_block(operation: &Operation) -> Outcome {
+    finish(plain(|| async { Fetch::new(operation).await }, pause_async))
 }
 
 /// The plain async loop, for its size too.
@@ -219,7 +245,7 @@ fn async_plain_budget(operation: &Operation) -> Outcome {
         loop {
             match Fetch::new(operation).await {
                 Ok(value) => {
-                    BUDGET.deposit();
+                    BUDGET.deposit(attempt > 1);
                     return Ok(value);
                 }
                 Err(error) if attempt == ATTEMPTS || !BUDGET.withdraw() => return Err(error),
@@ -268,8 +294,7 @@ pub fn transient(error: &Failure) -> bool {
     error.code != 0
 }
 
-/// The decaying success bucket of stamina's `Budget`, behind a lock. Its floor is high enough for
-/// any number of calls.
+/// The decaying success bucket of stamina's `Budget`, behind a lock, with the same defaults.
 #[derive(Debug)]
 pub struct Bucket {
     state: Mutex<Option<(f64, Instant)>>,
@@ -278,14 +303,18 @@ pub struct Bucket {
 pub static BUDGET: Bucket = Bucket {
     state: Mutex::new(None),
 };
-pub const FLOOR: u32 = 1_000_000_000;
+const FLOOR: f64 = 2.0;
 const RATIO: f64 = 0.2;
 const DECAY_SECONDS: f64 = 10.0;
 
 impl Bucket {
-    pub fn deposit(&self) {
+    /// A success. One that needed a retry gives a token back, up to the floor.
+    pub fn deposit(&self, retried: bool) {
         self.change(|balance| {
             *balance += RATIO;
+            if retried && *balance < FLOOR {
+                *balance = FLOOR.min(*balance + 1.0);
+            }
             true
         });
     }
@@ -302,12 +331,11 @@ impl Bucket {
 
     fn change(&self, change: impl FnOnce(&mut f64) -> bool) -> bool {
         let now = Instant::now();
-        let floor = f64::from(FLOOR);
         let mut state = self.state.lock().unwrap();
-        let (balance, last) = state.get_or_insert((floor, now));
-        if *balance > floor {
+        let (balance, last) = state.get_or_insert((FLOOR, now));
+        if *balance > FLOOR {
             let seconds = now.duration_since(*last).as_secs_f64();
-            *balance = floor + (*balance - floor) * (-seconds / DECAY_SECONDS).exp();
+            *balance = FLOOR + (*balance - FLOOR) * (-seconds / DECAY_SECONDS).exp();
         }
         *last = now;
         change(balance)

@@ -3,11 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use stamina::{Budget, Clock, Decision, Retry, Sleep, Timer};
+use stamina::{Budget, Clock, Retry, Sleep, Timer};
 
 use crate::case::{self, Case, STAMINA, case};
-use crate::operation::{Failure, Fetch, Operation, Outcome, finish, pause};
-use crate::rows::hand::{FLOOR, transient};
+use crate::operation::{
+    Failure, Fetch, Operation, Outcome, finish, finish_later, pause, pause_dropped, pause_later,
+};
+use crate::rows::hand::transient;
 use crate::settings::{ATTEMPTS, TIMEOUT, WAIT_INITIAL, WAIT_JITTER, WAIT_MAX};
 
 pub const CASES: &[Case] = &[
@@ -27,6 +29,9 @@ pub const CASES: &[Case] = &[
     case(STAMINA, case::ASYNC_FAILURES_DEADLINE, async_deadline),
     case(STAMINA, case::ASYNC_PREDICATE, async_predicate),
     case(STAMINA, case::ASYNC_BUDGET, async_budget),
+    case(STAMINA, case::ASYNC_WAITS, async_waits),
+    case(STAMINA, case::ASYNC_BLOCK, async_block),
+    case(STAMINA, case::ASYNC_BLOCK_FAILURES, async_block),
     case(STAMINA, case::ASYNC_TELEMETRY, asynchronous),
     case(STAMINA, case::ASYNC_PROMETHEUS, asynchronous),
 ];
@@ -40,8 +45,24 @@ impl Clock for NoSleep {
     }
 
     fn sleep(&self, wait: Duration) -> Sleep {
+        pause_dropped(wait)
+    }
+
+    fn sleep_blocking(&self, wait: Duration) {
         pause(wait);
-        Sleep::ready()
+    }
+}
+
+/// [`NoSleep`], but its futures are ready only when they are polled for the second time.
+struct Later;
+
+impl Clock for Later {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn sleep(&self, wait: Duration) -> Sleep {
+        pause_later(wait)
     }
 
     fn sleep_blocking(&self, wait: Duration) {
@@ -59,13 +80,10 @@ const BASE: Retry<Failure> = Retry::on::<Failure>()
 
 pub static POLICY: Retry<Failure> = BASE;
 pub static POLICY_DEADLINE: Retry<Failure> = BASE.timeout(TIMEOUT);
-static POLICY_PREDICATE: Retry<Failure> = BASE.when_fn(retryable);
-pub static BUDGET: Budget = Budget::new().floor(FLOOR);
+static POLICY_PREDICATE: Retry<Failure> = BASE.when_fn(transient);
+pub static BUDGET: Budget = Budget::new();
 pub static POLICY_BUDGET: Retry<Failure> = BASE.budget(&BUDGET);
-
-fn retryable(error: &Failure) -> Decision {
-    transient(error).into()
-}
+static POLICY_WAITS: Retry<Failure> = BASE.timer(Timer::custom(&Later));
 
 fn sync(operation: &Operation) -> Outcome {
     POLICY.call(|| operation.attempt())
@@ -97,4 +115,12 @@ fn async_predicate(operation: &Operation) -> Outcome {
 
 fn async_budget(operation: &Operation) -> Outcome {
     finish(POLICY_BUDGET.call_async(|| Fetch::new(operation)))
+}
+
+fn async_waits(operation: &Operation) -> Outcome {
+    finish_later(POLICY_WAITS.call_async(|| Fetch::new(operation)))
+}
+
+fn async_block(operation: &Operation) -> Outcome {
+    finish(POLICY.call_async(|| async { Fetch::new(operation).await }))
 }

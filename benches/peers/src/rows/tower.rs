@@ -203,7 +203,7 @@ client!(predicate, ByHand<Predicate>, ByHand::NEW);
 client!(budget, ByHand<Budgeted>, ByHand::NEW);
 client!(with_telemetry, ByHand<Told>, ByHand::NEW);
 
-type ByStamina = stamina::tower::Policy<Failure>;
+type ByStamina = stamina::tower::Policy<stamina::tower::On<Failure>>;
 client!(by_stamina, ByStamina, ours::POLICY.tower());
 client!(
     by_stamina_deadline,

@@ -4,7 +4,7 @@ fn decided(decision: Decision) -> u8 {
     match decision {
         Decision::Retry => 1,
         Decision::RetryAfter(_) => 2,
-        Decision::RetryIn(_) => 3,
+        Decision::RetryExactly(_) => 3,
         Decision::Stop => 4,
     }
 }

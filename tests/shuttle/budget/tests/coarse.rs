@@ -7,8 +7,8 @@
 #[path = "../../orders.rs"]
 mod orders;
 
-#[path = "../../../../src/coarse.rs"]
-mod coarse;
+#[path = "../../../../src/time/buckets.rs"]
+mod buckets;
 #[path = "../../../../src/sync.rs"]
 #[allow(unused_imports, unused_macros, reason = "the buckets need only a part")]
 mod sync;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::task::{Poll, Wake, Waker};
 use std::time::Duration;
 
-use coarse::{Buckets, Place, Waits};
+use buckets::{Buckets, Wait, WaitQueue};
 use orders::every_order;
 use shuttle::future::block_on;
 use shuttle::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -48,7 +48,7 @@ impl Running {
         let (served, until) = (Arc::clone(&buckets), Arc::clone(&ended));
         let helper = thread::spawn(move || {
             while !until.load(Ordering::SeqCst) {
-                served.turn(left);
+                served.run_once(left);
             }
         });
         Self {
@@ -61,7 +61,7 @@ impl Running {
     /// Ends the thread: if it sleeps, a wait that is due wakes it.
     fn end(self) {
         self.ended.store(true, Ordering::SeqCst);
-        let mut last = Place::new(NOW);
+        let mut last = Wait::new(NOW);
         let _ = self.buckets.poll(&mut last, Waker::noop());
         self.helper.join().unwrap();
         self.buckets.cancel(&last);
@@ -69,7 +69,7 @@ impl Running {
 }
 
 /// Waits until the end.
-fn wait(buckets: &Buckets, mut place: Place) {
+fn wait(buckets: &Buckets, mut place: Wait) {
     block_on(poll_fn(|cx| buckets.poll(&mut place, cx.waker())));
 }
 
@@ -98,9 +98,9 @@ fn a_wait_wakes_its_waker() {
         let buckets = Arc::new(Buckets::new());
         let (count, waker) = counter();
         let waits = Arc::clone(&buckets);
-        let waits = thread::spawn(move || waits.poll(&mut Place::new(1), &waker));
+        let waits = thread::spawn(move || waits.poll(&mut Wait::new(1), &waker));
         while count.0.load(Ordering::SeqCst) == 0 {
-            buckets.turn(left);
+            buckets.run_once(left);
         }
         assert_eq!(waits.join().unwrap(), Poll::Pending);
     });
@@ -110,7 +110,7 @@ fn a_wait_wakes_its_waker() {
 fn a_wait_ends() {
     many_orders(|| {
         let running = Running::start();
-        wait(&running.buckets, Place::new(1));
+        wait(&running.buckets, Wait::new(1));
         running.end();
     });
 }
@@ -120,10 +120,10 @@ fn an_earlier_wait_wakes_the_helper_thread() {
     many_orders(|| {
         let running = Running::start();
         let (count, waker) = counter();
-        let mut never = Place::new(NEVER);
+        let mut never = Wait::new(NEVER);
         assert_eq!(running.buckets.poll(&mut never, &waker), Poll::Pending);
         drop(waker);
-        wait(&running.buckets, Place::new(1));
+        wait(&running.buckets, Wait::new(1));
         assert_eq!(Arc::strong_count(&count), 2);
         running.buckets.cancel(&never);
         assert_eq!(Arc::strong_count(&count), 1);
@@ -138,9 +138,9 @@ fn waits_of_one_bucket_and_of_others_end() {
         let running = Running::start();
         let others = [1, 1, 2].map(|tick| {
             let buckets = Arc::clone(&running.buckets);
-            thread::spawn(move || wait(&buckets, Place::new(tick)))
+            thread::spawn(move || wait(&buckets, Wait::new(tick)))
         });
-        wait(&running.buckets, Place::new(2));
+        wait(&running.buckets, Wait::new(2));
         for other in others {
             other.join().unwrap();
         }
@@ -155,13 +155,13 @@ fn a_wait_that_is_cancelled_takes_no_other_with_it() {
         let buckets = Arc::clone(&running.buckets);
         let cancels = thread::spawn(move || {
             let (count, waker) = counter();
-            let mut place = Place::new(1);
+            let mut place = Wait::new(1);
             let polled = buckets.poll(&mut place, &waker);
             buckets.cancel(&place);
             drop(waker);
             (count, polled)
         });
-        wait(&running.buckets, Place::new(1));
+        wait(&running.buckets, Wait::new(1));
         let (count, polled) = cancels.join().unwrap();
         running.end();
         // Cancelled or woken, but in no case kept.
@@ -175,7 +175,7 @@ fn the_last_waker_is_woken() {
     many_orders(|| {
         let running = Running::start();
         let (count, before) = counter();
-        let mut place = Place::new(1);
+        let mut place = Wait::new(1);
         let first = running.buckets.poll(&mut place, &before);
         drop(before);
         wait(&running.buckets, place);
@@ -196,7 +196,7 @@ fn a_waker_may_wait_and_cancel_itself() {
 
     impl Drop for Meddling {
         fn drop(&mut self) {
-            let mut place = Place::new(NEVER);
+            let mut place = Wait::new(NEVER);
             assert_eq!(self.0.poll(&mut place, Waker::noop()), Poll::Pending);
             self.0.cancel(&place);
             self.1.fetch_add(1, Ordering::SeqCst);
@@ -208,7 +208,7 @@ fn a_waker_may_wait_and_cancel_itself() {
         let meddled = Arc::new(AtomicUsize::new(0));
         let (buckets, count) = (&running.buckets, &meddled);
         let meddling = || Waker::from(Arc::new(Meddling(Arc::clone(buckets), Arc::clone(count))));
-        let mut place = Place::new(1);
+        let mut place = Wait::new(1);
         let _ = buckets.poll(&mut place, &meddling());
         let _ = buckets.poll(&mut place, &meddling());
         buckets.cancel(&place);

@@ -81,7 +81,10 @@ fn serve_its_customers() {
     fail(0, &policy.clone().named("healthy")).expect("the first attempt goes well");
     fail(
         9,
-        &policy.clone().named("refused").when_fn(|_| Decision::Stop),
+        &policy
+            .clone()
+            .named("refused")
+            .decide_fn(|_| Decision::Stop),
     )
     .expect_err("no retry");
     // Without a name the closure's place in the code is the label.

@@ -28,14 +28,14 @@ const SUBJECTS: [Subject; 8] = [
         dependencies: "stamina = { path = \"STAMINA\" }",
         prelude: "static POLICY: stamina::Retry<Failure> = stamina::Retry::on::<Failure>();",
         blocking: Some("POLICY.call(|| operation(N))"),
-        asynchronous: Some("POLICY.call_async(|| future(N)).await"),
+        asynchronous: Some("POLICY.call_async(|| async { future(N).await }).await"),
     },
     Subject {
         name: "stamina, no default features",
         dependencies: "stamina = { path = \"STAMINA\", default-features = false }",
         prelude: "static POLICY: stamina::Retry<Failure> = stamina::Retry::on::<Failure>();",
         blocking: Some("POLICY.call(|| operation(N))"),
-        asynchronous: Some("POLICY.call_async(|| future(N)).await"),
+        asynchronous: Some("POLICY.call_async(|| async { future(N).await }).await"),
     },
     Subject {
         name: "backon",
@@ -44,7 +44,9 @@ const SUBJECTS: [Subject; 8] = [
         blocking: Some(
             "{ use backon::BlockingRetryable; (|| operation(N)).retry(&POLICY).call() }",
         ),
-        asynchronous: Some("{ use backon::Retryable; (|| future(N)).retry(&POLICY).await }"),
+        asynchronous: Some(
+            "{ use backon::Retryable; (|| async { future(N).await }).retry(&POLICY).await }",
+        ),
     },
     Subject {
         name: "backoff",
@@ -83,7 +85,7 @@ const SUBJECTS: [Subject; 8] = [
             "{ use relentless::Wait; relentless::retry(|_| operation(N)).wait(relentless::wait::exponential(std::time::Duration::from_millis(100)).full_jitter()).stop(relentless::stop::attempts(10)).call().map_err(|error| error.into_last_error().unwrap()) }",
         ),
         asynchronous: Some(
-            "{ use relentless::Wait; relentless::retry_async(|_| future(N)).wait(relentless::wait::exponential(std::time::Duration::from_millis(100)).full_jitter()).stop(relentless::stop::attempts(10)).clock(relentless::clock::TokioClock::new()).call().await.map_err(|error| error.into_last_error().unwrap()) }",
+            "{ use relentless::Wait; relentless::retry_async(|_| async { future(N).await }).wait(relentless::wait::exponential(std::time::Duration::from_millis(100)).full_jitter()).stop(relentless::stop::attempts(10)).clock(relentless::clock::TokioClock::new()).call().await.map_err(|error| error.into_last_error().unwrap()) }",
         ),
     },
     Subject {
@@ -94,7 +96,7 @@ const SUBJECTS: [Subject; 8] = [
             "mettle::blocking::retry(|| operation(N)).call().map_err(mettle::RetryError::into_error)",
         ),
         asynchronous: Some(
-            "mettle::retry(|| future(N)).await.map_err(mettle::RetryError::into_error)",
+            "mettle::retry(|| async { future(N).await }).await.map_err(mettle::RetryError::into_error)",
         ),
     },
 ];

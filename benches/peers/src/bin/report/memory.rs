@@ -1,11 +1,14 @@
 //! Allocations of every case, and the sizes of the futures.
 
+use std::process::Command;
+
 use stamina_peers::allocations;
 use stamina_peers::case::{ALONE, Case, SCENARIOS, TOKIO_RETRY2, WHO, find};
 use stamina_peers::operation::Operation;
 use stamina_peers::sizes::sizes;
 
 use crate::page::Table;
+use crate::programs::{build, output};
 
 pub fn section() -> Result<String, String> {
     let mut table = Table::new([
@@ -19,6 +22,16 @@ pub fn section() -> Result<String, String> {
             size.plain.to_string(),
             size.deadline.to_string(),
         ]);
+    }
+    // With the feature `tokio` every future has room for tokio's sleep, so that is a program of its own.
+    let program = build(
+        "scale",
+        &["--no-default-features", "--features", "scale-tokio"],
+    )?;
+    for line in output(Command::new(program).arg("sizes"))?.lines() {
+        let (who, sizes) = line.split_once(": ").ok_or("sizes are not understood")?;
+        let (plain, deadline) = sizes.split_once(' ').ok_or("sizes are not understood")?;
+        table.row([&format!("{who}, tokio's sleep"), plain, deadline]);
     }
     let bytes = table.finish();
 

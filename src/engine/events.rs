@@ -1,0 +1,165 @@
+//! Reports what happens to a call: makes the details of an event, but only if there is somebody to receive them.
+
+use std::borrow::Cow;
+use std::fmt::{self, Debug};
+use std::panic::Location;
+use std::time::Duration;
+
+use super::step::{Call, Failure};
+use crate::policy::StopReason;
+use crate::telemetry::{
+    self, BudgetLevel, GaveUp, OneLine, Recovered, RetryDetails, Severity, callable_name, contain,
+};
+use crate::testing::mode::Mode;
+use crate::time::Instant;
+
+/// What telemetry calls an operation, unless its policy has a name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Callable {
+    /// The type of a closure or function: its path.
+    Type(&'static str),
+    /// Where a code block starts.
+    Place(&'static Location<'static>),
+}
+
+impl Callable {
+    /// The operation's own name.
+    #[inline]
+    pub(crate) fn of<F: ?Sized>() -> Self {
+        Self::Type(std::any::type_name::<F>())
+    }
+
+    /// The name of an operation whose type can't be named.
+    pub(crate) fn of_val<F: ?Sized>(_: &F) -> Self {
+        Self::of::<F>()
+    }
+}
+
+/// A failure as telemetry shows it.
+struct Shown<'a>(&'a dyn Failure);
+
+impl Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.describe(f)
+    }
+}
+
+impl Call<'_> {
+    /// The call's name, if it lives as long as the program: every name but a place.
+    fn static_name(&self) -> Option<&'static str> {
+        match (self.config.name, self.callable) {
+            (Some(name), _) => Some(name),
+            (None, Callable::Type(name)) => Some(callable_name(name)),
+            (None, Callable::Place(_)) => None,
+        }
+    }
+
+    fn name(&self) -> Cow<'static, str> {
+        match (self.static_name(), self.callable) {
+            (None, Callable::Place(place)) => format!("{}:{}", place.file(), place.line()).into(),
+            (name, _) => name.unwrap_or_default().into(),
+        }
+    }
+
+    fn waited(&self) -> Duration {
+        Duration::from_nanos(self.state.waited)
+    }
+
+    fn budget_level(&self, now: Option<Instant>) -> Option<BudgetLevel> {
+        let (budget, now) = self.config.budget.as_ref().zip(now)?;
+        if self.state.mode() != Mode::Normal {
+            return None;
+        }
+        let (name, balance) = budget.gauge(now)?;
+        Some(BudgetLevel { name, balance })
+    }
+
+    /// Whether any hook but the policy's own would receive an event.
+    fn is_listened_to(&self, severity: Severity) -> bool {
+        !self.config.quiet && telemetry::anyone_listens(self.state.hooks(), severity)
+    }
+}
+
+/// `wait`: in nanoseconds. Inlined, so that a retry that nobody hears of costs no more than to find that out.
+#[inline]
+pub(super) fn retry_scheduled(
+    call: &Call<'_>,
+    failure: &dyn Failure,
+    wait: u64,
+    now: Option<Instant>,
+) {
+    let listened_to = call.is_listened_to(Severity::Warn);
+    if listened_to || failure.has_own_hook() {
+        emit_retry_scheduled(call, failure, Duration::from_nanos(wait), now, listened_to);
+    }
+}
+
+#[inline(never)]
+fn emit_retry_scheduled(
+    call: &Call<'_>,
+    failure: &dyn Failure,
+    wait_for: Duration,
+    now: Option<Instant>,
+    listened_to: bool,
+) {
+    let (callable, shown) = (call.name(), Shown(failure));
+    let details = RetryDetails {
+        callable: &callable,
+        static_callable: call.static_name(),
+        retry_num: *call.attempt,
+        wait_for,
+        waited_so_far: call.waited(),
+        elapsed: call.state.elapsed(now),
+        caused_by: &OneLine(&shown),
+        error_type: failure.error_type(),
+        depth: call.state.depth(),
+        budget: call.budget_level(now),
+    };
+    if failure.has_own_hook() {
+        contain(|| failure.call_own_hook(&details));
+    }
+    if listened_to {
+        telemetry::emit_retry_scheduled(call.state.hooks(), &details);
+    }
+}
+
+pub(super) fn gave_up(
+    call: &Call<'_>,
+    failure: &dyn Failure,
+    reason: StopReason,
+    now: Option<Instant>,
+) {
+    if !call.is_listened_to(Severity::Warn) {
+        return;
+    }
+    let (callable, shown) = (call.name(), Shown(failure));
+    let details = GaveUp {
+        callable: &callable,
+        static_callable: call.static_name(),
+        attempts: *call.attempt,
+        reason,
+        waited_so_far: call.waited(),
+        elapsed: call.state.elapsed(now),
+        caused_by: &OneLine(&shown),
+        error_type: failure.error_type(),
+        depth: call.state.depth(),
+        budget: call.budget_level(now),
+    };
+    telemetry::emit_gave_up(call.state.hooks(), &details);
+}
+
+pub(super) fn recovered(call: &Call<'_>, now: Option<Instant>) {
+    if !call.is_listened_to(Severity::Info) {
+        return;
+    }
+    let callable = call.name();
+    let details = Recovered {
+        callable: &callable,
+        static_callable: call.static_name(),
+        attempts: *call.attempt,
+        waited_so_far: call.waited(),
+        elapsed: call.state.elapsed(now),
+        budget: call.budget_level(now),
+    };
+    telemetry::emit_recovered(call.state.hooks(), &details);
+}

@@ -1,0 +1,26 @@
+//! The engine: decides what follows an attempt. Nothing in here sleeps.
+//!
+//! A driver runs attempts and sleeps. After each attempt it asks [`classify`] whether the outcome is a failure, and
+//! [`step`] what to do about it. What a call remembers between attempts is its [`CallState`]; a retry that was decided on
+//! but has not begun is a [`Pending`].
+
+mod classify;
+mod events;
+mod nesting;
+mod pending;
+mod state;
+mod step;
+
+#[cfg_attr(
+    not(feature = "tower"),
+    allow(unreachable_pub, reason = "only tower's layer names it")
+)]
+pub use self::classify::IntoOutcome;
+pub(crate) use self::classify::{ByError, ByOutcome, Classify, Failed};
+pub(crate) use self::events::Callable;
+pub(crate) use self::nesting::{Level, OneDeeper, depth};
+pub(crate) use self::pending::Pending;
+pub(crate) use self::state::{CallState, Cutoff, credit_first_try};
+#[cfg(feature = "tower")]
+pub(crate) use self::step::Failure;
+pub(crate) use self::step::{Call, Step, attempt_limit, judge, wait_range};

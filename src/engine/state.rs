@@ -1,0 +1,358 @@
+//! What a call remembers between its attempts.
+
+use std::fmt;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use super::nesting::{Level, depth};
+use crate::policy::Config;
+use crate::telemetry::{self, Hooks};
+use crate::testing::mode::{self, Mode};
+use crate::testing::scope::any_override;
+use crate::time::{Instant, Sleep};
+
+/// What a call remembers besides the number of the attempt under way, which futures keep elsewhere to stay small.
+#[derive(Debug)]
+pub(crate) struct CallState {
+    clock: CallClock,
+    /// All waits so far, in nanoseconds.
+    pub(crate) waited: u64,
+}
+
+/// When a call started. One enum, because most calls need no more than this, and futures are kept by the million.
+#[derive(Debug)]
+enum CallClock {
+    /// Not started, or without any use for the time.
+    Unread,
+    Started(Instant),
+    /// The call has more to remember.
+    Extended(Box<Extension>),
+}
+
+/// What few calls need to remember.
+#[derive(Debug, Default)]
+struct Extension {
+    started: Option<Instant>,
+    attempt_started: Option<Instant>,
+    /// What the switches for tests and the nesting said when the call was made.
+    overrides: Overrides,
+    /// Time that the call had taken before it was resumed here.
+    elapsed_before: Duration,
+    /// A seed of this call alone.
+    seed: Option<u64>,
+    /// When the attempt under way is cut.
+    cutoff: Option<Cutoff>,
+}
+
+/// The scopes that a call was made in.
+#[derive(Clone)]
+pub(crate) struct Overrides {
+    mode: Mode,
+    /// The hooks of a scope, which take the place of the process's.
+    hooks: Option<Hooks>,
+    depth: u32,
+}
+
+/// When an attempt is cut. `None` if no clock reaches that far.
+#[derive(Debug)]
+pub(crate) struct Cutoff {
+    pub(crate) at: Option<Instant>,
+    /// Made only once the attempt has to be waited for. The mutex is never locked: it makes the state `Sync`.
+    pub(crate) sleep: Mutex<Option<Sleep>>,
+}
+
+impl Default for Overrides {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Normal,
+            hooks: None,
+            depth: 0,
+        }
+    }
+}
+
+impl Overrides {
+    /// Those in force on this thread now.
+    #[cold]
+    #[inline(never)]
+    fn here() -> Self {
+        Self {
+            mode: mode::current(),
+            hooks: telemetry::scoped_hooks_now(),
+            depth: depth(),
+        }
+    }
+}
+
+impl Drop for Extension {
+    // Cold, because every future's end has to look for one, and hardly any finds it.
+    #[cold]
+    #[inline(never)]
+    fn drop(&mut self) {
+        self.cutoff = None;
+        // The call may be the last to hold a hook, whose destructor may panic.
+        if let Some(hooks) = self.overrides.hooks.take() {
+            telemetry::drop_contained(hooks);
+        }
+    }
+}
+
+impl fmt::Debug for Overrides {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Overrides")
+            .field("mode", &self.mode)
+            .field("hooks", &self.hooks.as_ref().map(|hooks| hooks.len()))
+            .field("depth", &self.depth)
+            .finish()
+    }
+}
+
+/// Credits the budget with a success at the first try. It counts from the start of the call, which spares another look at
+/// the clock.
+#[cold]
+#[inline(never)]
+pub(crate) fn credit_first_try(config: &Config, mode: Mode, depth: u32, started: Option<Instant>) {
+    let counts = mode == Mode::Normal && !(config.outermost_only && depth > 0);
+    if let (true, Some(budget), Some(started)) = (counts, &config.budget, started) {
+        budget.credit(started, false);
+    }
+}
+
+impl CallState {
+    /// The state of a call that is made here and now, before it starts.
+    #[inline]
+    pub(crate) fn new() -> Self {
+        // One look in production, where no switch is away from its default.
+        let clock = if any_override() || depth() > 0 {
+            CallClock::Extended(Extension::overridden())
+        } else {
+            CallClock::Unread
+        };
+        Self { clock, waited: 0 }
+    }
+
+    /// The state of a blocking call that is under way on this thread, and was made without overrides.
+    #[inline]
+    pub(crate) fn under_way(config: &Config, started: Option<Instant>) -> Self {
+        let mut state = Self {
+            clock: if depth() > 0 {
+                CallClock::Extended(Extension::overridden())
+            } else {
+                CallClock::Unread
+            },
+            waited: 0,
+        };
+        if let Some(started) = started {
+            state.start_at(config, started);
+        }
+        state
+    }
+
+    /// Starts the call's clock and its first attempt. `measured`: the driver needs the time although the policy does not.
+    #[inline]
+    pub(crate) fn start(&mut self, config: &Config, measured: bool) {
+        if measured || config.reads_clock() {
+            self.start_at(config, config.timer.now());
+        }
+    }
+
+    // Inlined for the gate `async-success-deadline`: most calls have a deadline.
+    #[inline]
+    pub(crate) fn start_at(&mut self, config: &Config, now: Instant) {
+        self.set_started(now);
+        if config.times_attempts() {
+            self.extension().attempt_started = Some(now);
+        }
+    }
+
+    #[inline]
+    fn set_started(&mut self, now: Instant) {
+        match &mut self.clock {
+            CallClock::Extended(extension) => extension.started = Some(now),
+            clock => *clock = CallClock::Started(now),
+        }
+    }
+
+    /// Starts the call anew: what it took before is forgotten, and its clock starts now.
+    pub(crate) fn restart(&mut self, now: Option<Instant>) {
+        self.waited = 0;
+        if let CallClock::Extended(extension) = &mut self.clock {
+            extension.elapsed_before = Duration::ZERO;
+        }
+        if let Some(now) = now {
+            self.set_started(now);
+        }
+    }
+
+    /// Notes that another attempt begins.
+    #[inline]
+    pub(crate) fn attempt_begins(&mut self, config: &Config) {
+        if let CallClock::Extended(extension) = &mut self.clock {
+            if extension.attempt_started.is_some() {
+                extension.attempt_started = Some(config.timer.now());
+            }
+        }
+    }
+
+    /// Notes that the caller waits itself before the attempt under way.
+    pub(crate) fn attempt_begins_after(&mut self, wait: Duration) {
+        if let CallClock::Extended(extension) = &mut self.clock {
+            let begins = |now: Instant| now.checked_add(wait).unwrap_or(now);
+            extension.attempt_started = extension.attempt_started.map(begins);
+        }
+    }
+
+    /// Takes over a call that began elsewhere.
+    pub(crate) fn resume(&mut self, elapsed: Duration) {
+        if !elapsed.is_zero() {
+            self.extension().elapsed_before = elapsed;
+        }
+    }
+
+    /// Gives the call a seed of its own.
+    pub(crate) fn set_seed(&mut self, seed: u64) {
+        self.extension().seed = Some(seed);
+    }
+
+    #[inline]
+    pub(crate) fn seed(&self) -> Option<u64> {
+        self.extended()?.seed
+    }
+
+    #[inline]
+    pub(crate) fn started(&self) -> Option<Instant> {
+        match &self.clock {
+            CallClock::Unread => None,
+            CallClock::Started(started) => Some(*started),
+            CallClock::Extended(extension) => extension.started,
+        }
+    }
+
+    /// Reads the clock, if this call has a use for it.
+    #[inline]
+    pub(crate) fn now(&self, config: &Config) -> Option<Instant> {
+        self.started().map(|_| config.timer.now())
+    }
+
+    /// The time that the call has taken; without a clock, the time that it has waited.
+    #[inline]
+    pub(crate) fn elapsed(&self, now: Option<Instant>) -> Duration {
+        let here = match (self.started(), now) {
+            (Some(started), Some(now)) => now.saturating_duration_since(started),
+            _ => Duration::from_nanos(self.waited),
+        };
+        let before = self
+            .extended()
+            .map_or(Duration::ZERO, |extension| extension.elapsed_before);
+        before.saturating_add(here)
+    }
+
+    /// The time that is left before the deadline; `None` if there is none.
+    #[inline]
+    pub(crate) fn remaining(&self, config: &Config, now: Option<Instant>) -> Option<Duration> {
+        let timeout = config.settings.timeout?;
+        (self.mode() == Mode::Normal).then(|| timeout.saturating_sub(self.elapsed(now)))
+    }
+
+    /// How long the attempt under way has taken, if this call measures that.
+    pub(crate) fn attempt_took(&self, config: &Config) -> Option<Duration> {
+        let started = self.extended()?.attempt_started?;
+        Some(config.timer.now().saturating_duration_since(started))
+    }
+
+    /// Whether it has more to remember than most.
+    #[inline]
+    pub(crate) fn is_extended(&self) -> bool {
+        matches!(self.clock, CallClock::Extended(_))
+    }
+
+    /// Credits the budget of the policy with a success at the first try.
+    #[cold]
+    pub(crate) fn credit_first_try(&self, config: &Config) {
+        credit_first_try(config, self.mode(), self.depth(), self.started());
+    }
+
+    #[inline]
+    pub(crate) fn mode(&self) -> Mode {
+        match &self.clock {
+            CallClock::Extended(extension) => extension.overrides.mode,
+            _ => Mode::Normal,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn hooks(&self) -> Option<&Hooks> {
+        self.extended()?.overrides.hooks.as_ref()
+    }
+
+    #[inline]
+    pub(crate) fn depth(&self) -> u32 {
+        match &self.clock {
+            CallClock::Extended(extension) => extension.overrides.depth,
+            _ => 0,
+        }
+    }
+
+    /// Whether the policy leaves the retries to a call around this one.
+    #[inline]
+    pub(crate) fn is_nested(&self, config: &Config) -> bool {
+        config.outermost_only && self.depth() > 0
+    }
+
+    /// Enters the operation, so that calls inside of it know that they are.
+    #[inline]
+    pub(crate) fn enter_operation(&self) -> Level {
+        Level::inside_of(self.depth())
+    }
+
+    #[inline]
+    pub(crate) fn cutoff(&mut self) -> Option<&mut Cutoff> {
+        match &mut self.clock {
+            CallClock::Extended(extension) => extension.cutoff.as_mut(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn set_cutoff(&mut self, cutoff: Cutoff) {
+        self.extension().cutoff = Some(cutoff);
+    }
+
+    /// Lets go of the timer of an attempt that has ended.
+    #[inline]
+    pub(crate) fn clear_cutoff(&mut self) {
+        if let CallClock::Extended(extension) = &mut self.clock {
+            extension.cutoff = None;
+        }
+    }
+
+    #[inline]
+    fn extended(&self) -> Option<&Extension> {
+        match &self.clock {
+            CallClock::Extended(extension) => Some(extension),
+            _ => None,
+        }
+    }
+
+    fn extension(&mut self) -> &mut Extension {
+        if !matches!(self.clock, CallClock::Extended(_)) {
+            let started = self.started();
+            let mut extension = Box::<Extension>::default();
+            extension.started = started;
+            self.clock = CallClock::Extended(extension);
+        }
+        match &mut self.clock {
+            CallClock::Extended(extension) => extension,
+            _ => unreachable!("it was extended above"),
+        }
+    }
+}
+
+impl Extension {
+    #[cold]
+    #[inline(never)]
+    fn overridden() -> Box<Self> {
+        let mut extension = Box::<Self>::default();
+        extension.overrides = Overrides::here();
+        extension
+    }
+}

@@ -1,0 +1,19 @@
+//! The ways to run a call, each for itself.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod attempts;
+mod call;
+mod ended;
+mod future;
+mod outcome;
+mod parity;
+mod pause;
+mod report;
+mod script;
+mod spawn;
+mod stack;
+mod threads;
+mod tower;
+mod wrap;
