@@ -68,6 +68,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "testing/fleet",
         &[
+            "budget",
             "drivers",
             "engine",
             "instrument",
