@@ -271,15 +271,12 @@ impl CallState {
 
     /// Whether the attempt under way starts the call anew if it fails now after it `took` so long. One that ran into its
     /// attempt timeout has hung.
-    pub(crate) fn is_healthy(&self, config: &Config, took: Option<Duration>) -> bool {
+    pub(crate) fn is_healthy(config: &Config, took: Option<Duration>) -> bool {
         let Some((healthy, took)) = config.reset_after.zip(took) else {
             return false;
         };
-        let has_hung = config.settings.attempt_timeout.is_some_and(|limit| {
-            let remaining = || self.remaining(config, self.now(config));
-            took >= limit || remaining() == Some(Duration::ZERO)
-        });
-        took >= healthy && !has_hung
+        let limit = config.settings.attempt_timeout;
+        took >= healthy && limit.is_none_or(|limit| took < limit)
     }
 
     /// Whether it has more to remember than most.

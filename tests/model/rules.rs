@@ -294,9 +294,8 @@ impl Model<'_> {
     fn is_healthy(&self) -> bool {
         let healthy = self.call.policy.reset_after.map(|after| after.as_nanos());
         // What ran into its attempt timeout has hung.
-        let has_hung = self.call.policy.attempt_timeout.is_some_and(|limit| {
-            self.took() >= limit.as_nanos() || self.remaining() == Some(Duration::ZERO)
-        });
+        let limit = self.call.policy.attempt_timeout;
+        let has_hung = limit.is_some_and(|limit| self.took() >= limit.as_nanos());
         healthy.is_some_and(|healthy| self.took() >= healthy) && !has_hung
     }
 
