@@ -145,6 +145,7 @@ fn success(phase: &Phase) -> Option<f64> {
     Some(phase.success() * 100.0)
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "as all measures")]
 fn flapping(policy: &Retry<Down>, clients: u32, seed: u64) -> Option<f64> {
     let mut fleet = fleet(policy, clients, seed).phase(secs(60), 0.01);
     for _ in 0..6 {
