@@ -73,6 +73,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "instrument",
             "message",
             "policy",
+            "policy/decision",
             "testing",
             "testing/clock",
             "time",
