@@ -277,7 +277,9 @@ pub(crate) fn print(clients: &[u32], seeds: u64, title: &str) {
             row.title, row.reference
         );
         print!("  {:<22}", "clients");
-        clients.iter().for_each(|clients| print!("{clients:>18}"));
+        for clients in clients {
+            print!("{clients:>18}");
+        }
         println!();
         let per_cell = usize::try_from(seeds).unwrap_or(usize::MAX);
         for ((name, _), cells) in policies.iter().zip(runs.chunks(per_cell * clients.len())) {
