@@ -92,11 +92,7 @@ impl<'a> Backoff<'a> {
         let exponential = self.exponential(number);
         let max = self.max();
         let jitter = self.jitter(exponential, max);
-        let own = if self.settings.full_jitter {
-            exponential.min(max)
-        } else {
-            exponential.min(max.saturating_sub(jitter))
-        };
+        let own = exponential.min(max.saturating_sub(jitter));
         WaitRange {
             shortest: own.max(nanos(hint)),
             jitter,
@@ -109,7 +105,12 @@ impl<'a> Backoff<'a> {
         if let Some(schedule) = self.schedule {
             return nanos(schedule(number));
         }
+        let initial = nanos(self.settings.wait_initial);
         let times = i32::try_from(number.saturating_sub(1)).unwrap_or(i32::MAX);
+        // The first wait, and one that does not grow, are exact.
+        if times == 0 || self.settings.wait_exp_base <= 1.0 {
+            return initial;
+        }
         // Infinity becomes `u64::MAX`; 0 * infinity is NaN and becomes 0, which is right for an initial wait of zero.
         #[allow(
             clippy::cast_possible_truncation,
@@ -118,8 +119,7 @@ impl<'a> Backoff<'a> {
             reason = "float to int casts saturate, and beyond 2^53 ns (104 days) a rounded wait will do"
         )]
         {
-            (nanos(self.settings.wait_initial) as f64 * self.settings.wait_exp_base.powi(times))
-                as u64
+            (initial as f64 * self.settings.wait_exp_base.powi(times)) as u64
         }
     }
 

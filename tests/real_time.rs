@@ -5,7 +5,7 @@
 mod support;
 
 use futures::executor::block_on;
-use stamina::{Retry, StopReason, Timer};
+use stamina::{Decision, Retry, StopReason, Timer};
 use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::Arc;
@@ -153,7 +153,7 @@ fn waits_of_zero_need_no_timer_and_no_runtime() {
     {
         let policy = policy()
             .timer(Timer::tokio())
-            .when(|_| Duration::ZERO)
+            .when(|_| Decision::RetryExactly(Duration::ZERO))
             .no_timeout();
         assert_eq!(
             block_on(policy.call_async(|| async { down() })),
@@ -161,7 +161,9 @@ fn waits_of_zero_need_no_timer_and_no_runtime() {
         );
     }
     for timer in TIMERS {
-        let policy = policy().timer(timer).when(|_| Duration::ZERO);
+        let policy = policy()
+            .timer(timer)
+            .when(|_| Decision::RetryExactly(Duration::ZERO));
         let call = policy.call_async(|| async { down() });
         assert_eq!(support::at_once(call), Err("down"));
     }

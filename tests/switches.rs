@@ -136,7 +136,7 @@ fn testing_ignores_time_and_budget_but_not_predicate_and_hooks() {
         (Duration::ZERO, vec![Duration::ZERO; 6])
     );
     let balance = budget.balance(stamina::Clock::now(clock));
-    assert!((balance - 3.0).abs() < 1e-9, "{balance}");
+    assert!((balance - 2.0).abs() < 1e-9, "{balance}");
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn inactive_is_a_plain_call() {
     assert_eq!(attempts.stop_reason(), Some(StopReason::Inactive));
     attempts.succeed(());
     assert!(recorder.take().is_empty() && clock.waits().is_empty());
-    assert!((budget.balance(stamina::Clock::now(clock)) - 3.0).abs() < 1e-9);
+    assert!((budget.balance(stamina::Clock::now(clock)) - 2.0).abs() < 1e-9);
 }
 
 #[test]

@@ -20,7 +20,8 @@ use crate::policy::{Decision, Retry, StopReason};
 ///
 /// One `Attempts` can serve a loop that never ends: after [`succeed`](Self::succeed) the next failure begins a new call,
 /// with attempt 1, the first wait and a clock that starts at that failure. After a limit or a permanent error has ended
-/// the call, every further failure is handed back with the same reason, until `succeed` or [`reset`](Self::reset).
+/// the call, every further failure is handed back with the same reason, until `succeed` or [`reset`](Self::reset). It keeps
+/// the switches, the hooks and the nesting of where it was made.
 ///
 /// # Examples
 ///
@@ -260,7 +261,8 @@ impl<E: Debug> Attempts<'_, E> {
             return None;
         }
         let (config, mode) = (&self.policy.config, self.state.mode());
-        let starts_anew = self.succeeded || config.is_healthy(self.state.attempt_took(config));
+        let took = self.state.attempt_took(config);
+        let starts_anew = self.succeeded || self.state.is_healthy(config, took);
         let number = if starts_anew { 1 } else { self.number };
         if self.state.is_nested(config) {
             return None;

@@ -131,6 +131,15 @@ impl CallState {
         Self { clock, waited: 0 }
     }
 
+    /// The state of no call, with nothing of where it is made.
+    #[cfg(feature = "tower")]
+    pub(crate) fn idle() -> Self {
+        Self {
+            clock: CallClock::Unread,
+            waited: 0,
+        }
+    }
+
     /// The state of a blocking call that is under way on this thread, and was made without overrides.
     #[inline]
     pub(crate) fn under_way(config: &Config, started: Option<Instant>) -> Self {
@@ -258,6 +267,19 @@ impl CallState {
     pub(crate) fn attempt_took(&self, config: &Config) -> Option<Duration> {
         let started = self.extended()?.attempt_started?;
         Some(config.timer.now().saturating_duration_since(started))
+    }
+
+    /// Whether the attempt under way starts the call anew if it fails now after it `took` so long. One that ran into its
+    /// attempt timeout has hung.
+    pub(crate) fn is_healthy(&self, config: &Config, took: Option<Duration>) -> bool {
+        let Some((healthy, took)) = config.reset_after.zip(took) else {
+            return false;
+        };
+        let has_hung = config.settings.attempt_timeout.is_some_and(|limit| {
+            let remaining = || self.remaining(config, self.now(config));
+            took >= limit || remaining() == Some(Duration::ZERO)
+        });
+        took >= healthy && !has_hung
     }
 
     /// Whether it has more to remember than most.

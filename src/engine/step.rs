@@ -99,7 +99,7 @@ impl Call<'_> {
         if *self.attempt == 1 {
             self.state.credit_first_try(self.config);
         } else if self.state.mode() != Mode::Inactive && !self.state.is_nested(self.config) {
-            let now = self.now();
+            let now = self.config.budget.as_ref().and_then(|_| self.now());
             self.credit(now);
             events::recovered(self, now);
         }
@@ -121,16 +121,13 @@ impl Call<'_> {
         // 3. The decision. The predicate sees every failure once, the last one too.
         let took = self.state.attempt_took(self.config);
         let decision = failure.decide();
-        if decision == Decision::Stop && failure.is_ok() {
-            return self.succeed();
+        if decision == Decision::Stop {
+            return self.stop(failure, StopReason::NotRetryable);
         }
 
         // A healthy attempt starts the call anew, with this failure as its first.
-        if self.config.is_healthy(took) {
+        if self.state.is_healthy(self.config, took) {
             self.start_anew();
-        }
-        if decision == Decision::Stop {
-            return self.stop(failure, StopReason::NotRetryable);
         }
         let now = self.now();
 

@@ -159,12 +159,6 @@ impl Config {
         self.settings.timeout.is_some() || self.budget.is_some() || self.reset_after.is_some()
     }
 
-    /// Whether an attempt that took so long starts the call anew if it fails.
-    pub(crate) fn is_healthy(&self, took: Option<Duration>) -> bool {
-        let healthy = self.reset_after.zip(took);
-        healthy.is_some_and(|(healthy, took)| took >= healthy)
-    }
-
     /// Whether a call needs to know how long each attempt takes.
     #[inline]
     pub(crate) fn times_attempts(&self) -> bool {

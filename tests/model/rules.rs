@@ -92,11 +92,7 @@ fn wait_after(policy: &Policy, number: u32, answer: Answer) -> Range {
         Answer::Retry if policy.full => reach(0, exponential.min(max)),
         Answer::Retry => reach(exponential.min(max - jitter), jitter),
         Answer::After(hint) => {
-            let own = if policy.full {
-                exponential.min(max)
-            } else {
-                exponential.min(max - jitter)
-            };
+            let own = exponential.min(max - jitter);
             reach(own.max(clamped(hint)), jitter)
         }
         Answer::Exactly(wait) => reach(clamped(wait), 0),
@@ -297,7 +293,11 @@ impl Model<'_> {
     /// The attempt under way has run for long enough to start the call anew if it fails.
     fn is_healthy(&self) -> bool {
         let healthy = self.call.policy.reset_after.map(|after| after.as_nanos());
-        healthy.is_some_and(|healthy| self.took() >= healthy)
+        // What ran into its attempt timeout has hung.
+        let has_hung = self.call.policy.attempt_timeout.is_some_and(|limit| {
+            self.took() >= limit.as_nanos() || self.remaining() == Some(Duration::ZERO)
+        });
+        healthy.is_some_and(|healthy| self.took() >= healthy) && !has_hung
     }
 
     fn limit(&self) -> Option<u32> {
@@ -589,13 +589,13 @@ impl Model<'_> {
         } else {
             answer = Answer::Retry;
         }
-        if is_healthy && !(answer == Answer::Stop && outcome.is_ok()) {
+        if answer == Answer::Stop {
+            return Err(self.stop(outcome, "not_retryable"));
+        }
+        if is_healthy {
             self.credit(self.now, self.number > 1);
             self.begin_anew();
             self.attempt_started = self.now;
-        }
-        if answer == Answer::Stop {
-            return Err(self.stop(outcome, "not_retryable"));
         }
         if self.limit().is_some_and(|limit| self.number >= limit) {
             return Err(self.give_up(outcome, "attempts_exhausted"));

@@ -257,6 +257,9 @@ pub(crate) struct Tables {
     /// Runs of table B with different seeds; table C makes about three times as many, table E an eighth, most rows of table F a sixth
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub(crate) seeds: u64,
+    /// Only the rows of table F whose title contains this text: recovery, blip, ..
+    #[arg(long, default_value = "")]
+    pub(crate) rows: String,
 }
 
 impl fmt::Display for PolicyArguments {

@@ -240,7 +240,8 @@ pub(crate) fn floors() -> Vec<(u32, f64, f64)> {
 /// The most that a client can do that sees one failure at a time, by the number of retries it makes blindly.
 pub(crate) fn limit() -> Vec<(f64, f64)> {
     let at = |retries: f64| {
-        let success = 90.0 + 9.0 * retries.min(1.0) + 0.9 * (retries - 1.0).max(0.0);
+        // The third attempt is the last.
+        let success = 90.0 + 9.0 * retries.min(1.0) + 0.9 * (retries - 1.0).clamp(0.0, 1.0);
         (1.0 + retries / 6.0, success)
     };
     (0..=30)
@@ -248,14 +249,14 @@ pub(crate) fn limit() -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// Prints the table: mean and standard error for each number of clients.
-pub(crate) fn print(clients: &[u32], seeds: u64) {
+/// Prints the table, or the rows whose title contains `title`: mean and standard error for each number of clients.
+pub(crate) fn print(clients: &[u32], seeds: u64, title: &str) {
     let policies = policies();
     println!(
         "\nF. A budget in fleets of all sizes (recovery and blip: {seeds} seeds, else {})",
         seeds.div_ceil(6)
     );
-    for row in &ROWS {
+    for row in ROWS.iter().filter(|row| row.title.contains(title)) {
         let seeds = if row.all_seeds {
             seeds
         } else {

@@ -198,7 +198,7 @@ fn tables(arguments: &Tables) {
         tables::settings(&arguments.clients, arguments.seeds.div_ceil(8));
     }
     if wanted("f") {
-        budgets::print(&arguments.clients, arguments.seeds);
+        budgets::print(&arguments.clients, arguments.seeds, &arguments.rows);
     }
 }
 

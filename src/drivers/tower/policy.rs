@@ -57,7 +57,7 @@ pub struct Policy<K: Kind, C = ByClone, W = ByPolicy> {
 #[derive(Debug)]
 pub(super) struct Request {
     state: CallState,
-    /// The attempt under way, from 1.
+    /// The attempt under way, from 1; 0 if there is no request.
     number: u32,
     /// The retry that tower waits for. tower drops this copy of the policy with its request, and so gives the permit back.
     pending: Option<Pending>,
@@ -72,6 +72,16 @@ impl Request {
         Self {
             state: CallState::new(),
             number: 1,
+            pending: None,
+            began: None,
+        }
+    }
+
+    /// No request yet. It keeps no scope of where the policy is made.
+    fn idle() -> Self {
+        Self {
+            state: CallState::idle(),
+            number: 0,
             pending: None,
             began: None,
         }
@@ -95,7 +105,8 @@ impl Request {
         let config = &policy.config;
         // A driver other than tower's need not ask for copies of the request: then the call starts here, and the retry
         // that was waited for has begun.
-        if self.state.started().is_none() {
+        if self.number == 0 {
+            (self.state, self.number) = (CallState::new(), 1);
             self.state.start(config, false);
         }
         self.begin_retry(config);
@@ -178,9 +189,9 @@ impl<K: Kind, C, W> Policy<K, C, W> {
     /// # let _ = policy;
     /// ```
     #[must_use]
-    pub fn when_request<Req, Res, E, F, V>(self, predicate: F) -> Policy<K, C, ByRequest<F>>
+    pub fn when_request<Req, Res, F, V>(self, predicate: F) -> Policy<K, C, ByRequest<F>>
     where
-        F: Fn(&Req, &Result<Res, E>) -> V,
+        F: Fn(&Req, &Result<Res, K::Error>) -> V,
         V: Into<Decision>,
     {
         Policy {
@@ -283,7 +294,7 @@ impl<K: Kind> Policy<K> {
             retry: Arc::new(retry),
             cloner: ByClone,
             predicate: ByPolicy,
-            request: Request::new(),
+            request: Request::idle(),
             cuts_attempts: false,
         }
     }
