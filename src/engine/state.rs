@@ -275,10 +275,18 @@ impl CallState {
         let Some((healthy, took)) = config.reset_after.zip(took) else {
             return false;
         };
-        let has_hung = config.settings.attempt_timeout.is_some_and(|limit| {
-            let remaining = || self.remaining(config, self.now(config));
-            took >= limit || remaining() == Some(Duration::ZERO)
-        });
+        let is_over = |at: Instant| config.timer.now() >= at;
+        let has_hung = match self
+            .extended()
+            .and_then(|extension| extension.cutoff.as_ref())
+        {
+            Some(cutoff) => cutoff.at.is_some_and(is_over),
+            // A code block's attempts, and a blocking call's, are not cut by this state.
+            None => config.settings.attempt_timeout.is_some_and(|limit| {
+                let remaining = || self.remaining(config, self.now(config));
+                took >= limit || remaining() == Some(Duration::ZERO)
+            }),
+        };
         took >= healthy && !has_hung
     }
 

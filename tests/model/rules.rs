@@ -175,6 +175,8 @@ struct Model<'a> {
     before: Nanos,
     /// When the attempt under way began.
     attempt_started: Nanos,
+    /// When it is cut.
+    cut_at: Option<Nanos>,
     number: u32,
     waited: Nanos,
     stopped: Option<&'static str>,
@@ -199,6 +201,7 @@ pub(crate) fn check(
         started: now,
         before: call.before.as_nanos(),
         attempt_started: now,
+        cut_at: None,
         number: call.made.saturating_add(1),
         waited: 0,
         stopped: None,
@@ -294,9 +297,12 @@ impl Model<'_> {
     fn is_healthy(&self) -> bool {
         let healthy = self.call.policy.reset_after.map(|after| after.as_nanos());
         // What ran into its attempt timeout has hung.
-        let has_hung = self.call.policy.attempt_timeout.is_some_and(|limit| {
-            self.took() >= limit.as_nanos() || self.remaining() == Some(Duration::ZERO)
-        });
+        let has_hung = match self.cut_at.filter(|_| self.call.runs_attempts) {
+            Some(cut_at) => self.now >= cut_at,
+            None => self.call.policy.attempt_timeout.is_some_and(|limit| {
+                self.took() >= limit.as_nanos() || self.remaining() == Some(Duration::ZERO)
+            }),
+        };
         healthy.is_some_and(|healthy| self.took() >= healthy) && !has_hung
     }
 
@@ -362,6 +368,7 @@ impl Model<'_> {
                 .remaining()
                 .map_or(cut.after, |left| left.min(cut.after));
             let after = after.as_nanos();
+            self.cut_at = Some(self.now + after);
             let ready_at_once = takes == 0 && step.yields == 0;
             // At the end of the test's clock everything that is waited for comes at once.
             let at_end = after > room;
