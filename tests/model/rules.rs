@@ -175,6 +175,8 @@ struct Model<'a> {
     before: Nanos,
     /// When the attempt under way began.
     attempt_started: Nanos,
+    /// When it is cut.
+    cut_at: Option<Nanos>,
     number: u32,
     waited: Nanos,
     stopped: Option<&'static str>,
@@ -199,6 +201,7 @@ pub(crate) fn check(
         started: now,
         before: call.before.as_nanos(),
         attempt_started: now,
+        cut_at: None,
         number: call.made.saturating_add(1),
         waited: 0,
         stopped: None,
@@ -361,6 +364,7 @@ impl Model<'_> {
                 .remaining()
                 .map_or(cut.after, |left| left.min(cut.after));
             let after = after.as_nanos();
+            self.cut_at = Some(self.now + after);
             let ready_at_once = takes == 0 && step.yields == 0;
             // At the end of the test's clock everything that is waited for comes at once.
             let at_end = after > room;
