@@ -161,7 +161,9 @@ fn waits_of_zero_need_no_timer_and_no_runtime() {
         );
     }
     for timer in TIMERS {
-        let policy = policy().timer(timer).when(|_| Decision::RetryExactly(Duration::ZERO));
+        let policy = policy()
+            .timer(timer)
+            .when(|_| Decision::RetryExactly(Duration::ZERO));
         let call = policy.call_async(|| async { down() });
         assert_eq!(support::at_once(call), Err("down"));
     }
