@@ -11,7 +11,7 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 
 use super::async_phase::{
-    Next, Operation, Phase, PhaseProject, Running, Stage, UnderWay, Wait, run_attempt,
+    Operation, Phase, PhaseProject, Running, Stage, UnderWay, Wait, run_attempt,
 };
 use super::cutoff::set_cutoff;
 use super::report::Report;
@@ -120,6 +120,7 @@ where
             policy,
             state: this.state,
             callable: O::callable(),
+            number: 1,
             attempt_timeout,
             under_way: &mut running,
         };
@@ -160,6 +161,8 @@ struct RetryLoop<'a, Outcome, C: Classify<Outcome>> {
     policy: &'a Retry<C::On>,
     state: &'a mut CallState,
     callable: Callable,
+    /// The number of the attempt under way.
+    number: u32,
     attempt_timeout: Option<Duration>,
     under_way: &'a mut dyn UnderWay<Outcome, C::On>,
 }
@@ -173,14 +176,10 @@ impl<Outcome, C: Classify<Outcome>> RetryLoop<'_, Outcome, C> {
             None => ready!(self.poll_stage(cx)),
         };
         loop {
-            let mut number = match self.under_way.stage() {
-                Stage::Attempting(number) => number,
-                _ => 1,
-            };
             let step = judge::<_, C>(
                 self.policy,
                 self.state,
-                &mut number,
+                &mut self.number,
                 self.callable,
                 &outcome,
             );
@@ -188,14 +187,14 @@ impl<Outcome, C: Classify<Outcome>> RetryLoop<'_, Outcome, C> {
                 Step::Success | Step::Retry(_) => None,
                 Step::Stopped(reason) => Some(*reason),
             };
-            self.under_way.set(Next::Done(number, stop_reason));
+            self.under_way.end_attempt(self.number, stop_reason);
             let Step::Retry(pending) = step else {
                 return Poll::Ready(outcome);
             };
             // Neither the failed attempt nor its error is held while waiting.
             drop(outcome);
-            ready!(self.poll_new_wait(cx, pending, &mut number));
-            outcome = ready!(self.poll_attempt(cx, Some(number)));
+            ready!(self.poll_new_wait(cx, pending));
+            outcome = ready!(self.poll_attempt(cx, true));
         }
     }
 
@@ -203,20 +202,25 @@ impl<Outcome, C: Classify<Outcome>> RetryLoop<'_, Outcome, C> {
     fn poll_stage(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
         let config = &self.policy.config;
         let begins = match self.under_way.stage() {
-            Stage::New => Some(1),
-            Stage::Attempting(_) => None,
+            Stage::New => true,
+            Stage::Attempting(number) => {
+                self.number = number;
+                false
+            }
             Stage::Waiting(wait, number) => {
                 let wait = wait.project();
                 ready!(Pin::new(wait.sleep).poll(cx));
                 if let Some(pending) = wait.pending.take() {
                     pending.begin(config, self.state, number);
                 }
-                Some(*number)
+                self.number = *number;
+                true
             }
             Stage::WaitingInPlace(sleep, number) => {
                 ready!(sleep.poll(cx));
                 self.state.attempt_begins(config);
-                Some(number)
+                self.number = number;
+                true
             }
             Stage::Done => panic!("stamina: a retried future was polled after it had completed"),
         };
@@ -224,19 +228,14 @@ impl<Outcome, C: Classify<Outcome>> RetryLoop<'_, Outcome, C> {
     }
 
     /// Waits for a retry.
-    fn poll_new_wait(
-        &mut self,
-        cx: &mut Context<'_>,
-        pending: Pending,
-        number: &mut u32,
-    ) -> Poll<()> {
+    fn poll_new_wait(&mut self, cx: &mut Context<'_>, pending: Pending) -> Poll<()> {
         let config = &self.policy.config;
         self.state.clear_cutoff();
         if !pending.has_permit() {
             if let Some(sleep) = config.timer.tokio_sleep(pending.wait()) {
                 // Without a permit there is nothing to undo, so the retry is counted now.
-                pending.count(self.state, number);
-                self.under_way.set(Next::WaitInPlace(sleep, *number));
+                pending.count(self.state, &mut self.number);
+                self.under_way.wait_in_place(sleep, self.number);
                 if let Stage::WaitingInPlace(sleep, _) = self.under_way.stage() {
                     ready!(sleep.poll(cx));
                 }
@@ -248,21 +247,21 @@ impl<Outcome, C: Classify<Outcome>> RetryLoop<'_, Outcome, C> {
         let mut sleep = config.timer.sleep(pending.wait());
         if Pin::new(&mut sleep).poll(cx).is_pending() {
             let pending = Some(pending);
-            self.under_way
-                .set(Next::Wait(Wait { sleep, pending }, *number));
+            self.under_way.wait(Wait { sleep, pending }, self.number);
             return Poll::Pending;
         }
-        pending.begin(config, self.state, number);
+        pending.begin(config, self.state, &mut self.number);
         Poll::Ready(())
     }
 
-    /// Polls the attempt under way, which `begins` here if it has a number, and cuts it if its time is up.
-    fn poll_attempt(&mut self, cx: &mut Context<'_>, begins: Option<u32>) -> Poll<Outcome> {
+    /// Polls the attempt under way, which may begin here, and cuts it if its time is up.
+    fn poll_attempt(&mut self, cx: &mut Context<'_>, begins: bool) -> Poll<Outcome> {
         let config = &self.policy.config;
         let depth = self.state.depth();
-        if let (Some(limit), Some(_)) = (self.attempt_timeout, begins) {
+        if let (Some(limit), true) = (self.attempt_timeout, begins) {
             set_cutoff(config, self.state, limit);
         }
+        let begins = begins.then_some(self.number);
         let Some(cutoff) = self.state.cutoff() else {
             return self.under_way.poll_attempt(cx, depth, begins);
         };

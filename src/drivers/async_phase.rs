@@ -83,19 +83,17 @@ pub(super) enum Stage<'a> {
     Done,
 }
 
-/// What follows an attempt.
-pub(super) enum Next {
-    Wait(Wait, u32),
-    WaitInPlace(TokioSleep, u32),
-    Done(u32, Option<StopReason>),
-}
-
 /// What is under way, whatever the types of the operation and its futures: the loop after a first failure is compiled once
 /// for all operations with the same outcome.
 pub(super) trait UnderWay<Outcome, On> {
     fn stage(&mut self) -> Stage<'_>;
 
-    fn set(&mut self, next: Next);
+    /// Ends the attempt under way, and the call if nothing follows.
+    fn end_attempt(&mut self, attempts: u32, stop_reason: Option<StopReason>);
+
+    fn wait(&mut self, wait: Wait, number: u32);
+
+    fn wait_in_place(&mut self, sleep: TokioSleep, number: u32);
 
     /// [`run_attempt`].
     fn poll_attempt(
@@ -130,15 +128,19 @@ where
         }
     }
 
-    fn set(&mut self, next: Next) {
-        self.phase.set(match next {
-            Next::Wait(wait, number) => Phase::Waiting { wait, number },
-            Next::WaitInPlace(sleep, number) => Phase::WaitingInPlace { sleep, number },
-            Next::Done(attempts, stop_reason) => Phase::Done {
-                attempts,
-                stop_reason,
-            },
+    fn end_attempt(&mut self, attempts: u32, stop_reason: Option<StopReason>) {
+        self.phase.set(Phase::Done {
+            attempts,
+            stop_reason,
         });
+    }
+
+    fn wait(&mut self, wait: Wait, number: u32) {
+        self.phase.set(Phase::Waiting { wait, number });
+    }
+
+    fn wait_in_place(&mut self, sleep: TokioSleep, number: u32) {
+        self.phase.set(Phase::WaitingInPlace { sleep, number });
     }
 
     fn poll_attempt(
