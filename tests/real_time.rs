@@ -5,7 +5,7 @@
 mod support;
 
 use futures::executor::block_on;
-use stamina::{Retry, StopReason, Timer};
+use stamina::{Decision, Retry, StopReason, Timer};
 use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::Arc;

@@ -152,6 +152,7 @@ pub(super) fn recovered(call: &Call<'_>, now: Option<Instant>) {
     if !call.is_listened_to(Severity::Info) {
         return;
     }
+    let now = now.or_else(|| call.now());
     let callable = call.name();
     let details = Recovered {
         callable: &callable,

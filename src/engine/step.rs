@@ -99,7 +99,7 @@ impl Call<'_> {
         if *self.attempt == 1 {
             self.state.credit_first_try(self.config);
         } else if self.state.mode() != Mode::Inactive && !self.state.is_nested(self.config) {
-            let now = self.now();
+            let now = self.config.budget.as_ref().and_then(|_| self.now());
             self.credit(now);
             events::recovered(self, now);
         }

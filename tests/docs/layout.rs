@@ -68,6 +68,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "testing/fleet",
         &[
+            "budget",
             "drivers",
             "engine",
             "instrument",
@@ -535,4 +536,17 @@ fn the_manifest_keeps_its_promises() {
     ] {
         assert!(manifest.lines().any(|line| line == promise), "{promise}");
     }
+}
+
+#[test]
+fn the_map_of_tests_names_files_that_exist() {
+    let map = include_str!("../README.md");
+    let mut named = 0;
+    for name in map.split('`').skip(1).step_by(2) {
+        let is_path = name.ends_with(".rs") && !name.contains('*');
+        let found = ["tests", "."].map(|folder| root().join(folder).join(name).exists());
+        assert!(!is_path || found.contains(&true), "{name}");
+        named += usize::from(is_path);
+    }
+    assert!(named > 50, "{named}");
 }

@@ -103,7 +103,10 @@ fn items(source: &str) -> Vec<String> {
             }
         }
         let item = item.trim_end_matches(['{', ',', ' ']);
-        if indent == 0 {
+        if owner.is_empty() && indent > 0 {
+            // Inside of a macro, which is no owner.
+            items.push(format!("{attributes}{item}"));
+        } else if indent == 0 {
             item.clone_into(&mut owner);
             items.push(format!("{attributes}{item}"));
         } else {

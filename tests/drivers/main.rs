@@ -16,4 +16,5 @@ mod spawn;
 mod stack;
 mod threads;
 mod tower;
+mod tower_clients;
 mod wrap;
