@@ -262,7 +262,7 @@ impl<E: Debug> Attempts<'_, E> {
         }
         let (config, mode) = (&self.policy.config, self.state.mode());
         let took = self.state.attempt_took(config);
-        let starts_anew = self.succeeded || CallState::is_healthy(config, took);
+        let starts_anew = self.succeeded || self.state.is_healthy(config, took);
         let number = if starts_anew { 1 } else { self.number };
         if self.state.is_nested(config) {
             return None;

@@ -20,6 +20,7 @@ impl Cutoff {
         Self {
             at: timer.now().checked_add(limit),
             sleep: Mutex::new(None),
+            has_cut: false,
         }
     }
 
@@ -38,6 +39,7 @@ impl Cutoff {
             return Poll::Ready(Some(output));
         }
         if let Some(polled) = polled {
+            self.has_cut = polled.is_ready();
             return polled.map(|()| None);
         }
         // Only an attempt that has to be waited for needs a timer.
@@ -46,7 +48,9 @@ impl Cutoff {
         };
         let left = at.saturating_duration_since(timer.now());
         let sleep = slot.insert(timer.sleep(left));
-        Pin::new(sleep).poll(cx).map(|()| None)
+        let polled = Pin::new(sleep).poll(cx);
+        self.has_cut = polled.is_ready();
+        polled.map(|()| None)
     }
 }
 

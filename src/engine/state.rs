@@ -59,6 +59,7 @@ pub(crate) struct Cutoff {
     pub(crate) at: Option<Instant>,
     /// Made only once the attempt has to be waited for. The mutex is never locked: it makes the state `Sync`.
     pub(crate) sleep: Mutex<Option<Sleep>>,
+    pub(crate) has_cut: bool,
 }
 
 impl Default for Overrides {
@@ -271,12 +272,20 @@ impl CallState {
 
     /// Whether the attempt under way starts the call anew if it fails now after it `took` so long. One that ran into its
     /// attempt timeout has hung.
-    pub(crate) fn is_healthy(config: &Config, took: Option<Duration>) -> bool {
+    pub(crate) fn is_healthy(&self, config: &Config, took: Option<Duration>) -> bool {
         let Some((healthy, took)) = config.reset_after.zip(took) else {
             return false;
         };
-        let limit = config.settings.attempt_timeout;
-        took >= healthy && limit.is_none_or(|limit| took < limit)
+        let cutoff = self.extended().and_then(|call| call.cutoff.as_ref());
+        let has_hung = match cutoff {
+            Some(cutoff) => cutoff.has_cut,
+            // Attempts of a code block, a service or a blocking call are not cut by this state.
+            None => config
+                .settings
+                .attempt_timeout
+                .is_some_and(|limit| took >= limit),
+        };
+        took >= healthy && !has_hung
     }
 
     /// Whether it has more to remember than most.

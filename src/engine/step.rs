@@ -126,7 +126,7 @@ impl Call<'_> {
         }
 
         // A healthy attempt starts the call anew, with this failure as its first.
-        if CallState::is_healthy(self.config, took) {
+        if self.state.is_healthy(self.config, took) {
             self.start_anew();
         }
         let now = self.now();

@@ -176,7 +176,7 @@ struct Model<'a> {
     /// When the attempt under way began.
     attempt_started: Nanos,
     /// When it is cut.
-    cut_at: Option<Nanos>,
+    was_cut: bool,
     number: u32,
     waited: Nanos,
     stopped: Option<&'static str>,
@@ -201,7 +201,7 @@ pub(crate) fn check(
         started: now,
         before: call.before.as_nanos(),
         attempt_started: now,
-        cut_at: None,
+        was_cut: false,
         number: call.made.saturating_add(1),
         waited: 0,
         stopped: None,
@@ -298,7 +298,11 @@ impl Model<'_> {
         let healthy = self.call.policy.reset_after.map(|after| after.as_nanos());
         // What ran into its attempt timeout has hung.
         let limit = self.call.policy.attempt_timeout;
-        let has_hung = limit.is_some_and(|limit| self.took() >= limit.as_nanos());
+        let has_hung = if self.call.runs_attempts {
+            self.was_cut
+        } else {
+            limit.is_some_and(|limit| self.took() >= limit.as_nanos())
+        };
         healthy.is_some_and(|healthy| self.took() >= healthy) && !has_hung
     }
 
@@ -364,7 +368,6 @@ impl Model<'_> {
                 .remaining()
                 .map_or(cut.after, |left| left.min(cut.after));
             let after = after.as_nanos();
-            self.cut_at = Some(self.now + after);
             let ready_at_once = takes == 0 && step.yields == 0;
             // At the end of the test's clock everything that is waited for comes at once.
             let at_end = after > room;
@@ -586,6 +589,7 @@ impl Model<'_> {
             return Err(self.stop(outcome, "nested"));
         }
         let took = self.took();
+        self.was_cut = matches!(outcome, Err(super::call::CUT | super::call::OWN_CUT));
         let is_healthy = self.is_healthy();
         if self.call.has_predicate() {
             self.reader.expect(&Seen::Asked(outcome));
