@@ -6,7 +6,9 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use super::bucket::Bucket;
-use super::call::{Answer, Back, Call, Details, How, Mode, Outcome, Policy, Seen, State, Step};
+use super::call::{
+    Answer, Back, CUT, Call, Details, How, Mode, OWN_CUT, Outcome, Policy, Seen, State, Step,
+};
 
 /// Nanoseconds, wide enough for every `Duration`.
 pub(crate) type Nanos = u128;
@@ -298,7 +300,7 @@ impl Model<'_> {
         let healthy = self.call.policy.reset_after.map(|after| after.as_nanos());
         // What ran into its attempt timeout has hung.
         let limit = self.call.policy.attempt_timeout;
-        let has_hung = if self.call.runs_attempts {
+        let has_hung = if self.call.runs_attempts && self.call.cut.is_some() {
             self.was_cut
         } else {
             limit.is_some_and(|limit| self.took() >= limit.as_nanos())
@@ -589,7 +591,7 @@ impl Model<'_> {
             return Err(self.stop(outcome, "nested"));
         }
         let took = self.took();
-        self.was_cut = matches!(outcome, Err(super::call::CUT | super::call::OWN_CUT));
+        self.was_cut = matches!(outcome, Err(CUT | OWN_CUT));
         let is_healthy = self.is_healthy();
         if self.call.has_predicate() {
             self.reader.expect(&Seen::Asked(outcome));
