@@ -178,7 +178,7 @@ struct Pair<'a> {
     refunds: u32,
 }
 
-impl<'a> Pair<'a> {
+impl Pair<'_> {
     fn run(kind: Kind, check: impl FnOnce(&mut Pair<'_>)) {
         NOW.set(0);
         let budget = Arc::new(kind.budget());
@@ -347,7 +347,7 @@ fn kinds() -> impl Strategy<Value = Kind> {
         4 => (1..100_u64).prop_map(Duration::from_secs),
         2 => (1_000_000..86_400_000_000_000_u64).prop_map(Duration::from_nanos),
         1 => Just(Duration::from_millis(1)),
-        1 => Just(Duration::from_secs(86_400)),
+        1 => Just(Duration::from_secs(24 * 3600)),
     ];
     let floor = prop_oneof![5 => 0..10_u32, 1 => 0..=1_000_000_u32];
     let earned_after = prop_oneof![
