@@ -347,7 +347,7 @@ fn kinds() -> impl Strategy<Value = Kind> {
         4 => (1..100_u64).prop_map(Duration::from_secs),
         2 => (1_000_000..86_400_000_000_000_u64).prop_map(Duration::from_nanos),
         1 => Just(Duration::from_millis(1)),
-        1 => Just(Duration::from_secs(24 * 3600)),
+        1 => Just(Duration::from_hours(24)),
     ];
     let floor = prop_oneof![5 => 0..10_u32, 1 => 0..=1_000_000_u32];
     let earned_after = prop_oneof![
