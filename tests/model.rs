@@ -198,6 +198,26 @@ fn a_failure_after_a_long_success_is_not_healthy_itself() {
     assert_eq!(budget.balance(clock.now()), credited);
 }
 
+/// An attempt that hung until the limit of `RetryFuture::attempt_timeout` counted as healthy, so such a call never ended.
+#[test]
+fn an_attempt_that_was_cut_by_a_limit_of_its_own_is_not_healthy() {
+    let clock = clock();
+    let policy = Retry::on::<&str>()
+        .attempts(3)
+        .no_timeout()
+        .reset_after(Duration::from_secs(60))
+        .timer(Timer::custom(clock));
+    let mut attempts = 0;
+    let call = policy.call_async(|| {
+        attempts += 1;
+        assert!(attempts < 10, "it never ends");
+        std::future::pending::<Result<(), &str>>()
+    });
+    let cut = call.attempt_timeout(Duration::from_secs(60), || "too slow");
+    assert_eq!(futures::executor::block_on(cut), Err("too slow"));
+    assert_eq!(attempts, 3);
+}
+
 /// `next_wait` promised a wait in cases that have none, and one of a call that the failure would start anew.
 #[test]
 fn next_wait_knows_nesting_and_resets() {

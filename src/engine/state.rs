@@ -59,6 +59,7 @@ pub(crate) struct Cutoff {
     pub(crate) at: Option<Instant>,
     /// Made only once the attempt has to be waited for. The mutex is never locked: it makes the state `Sync`.
     pub(crate) sleep: Mutex<Option<Sleep>>,
+    pub(crate) has_cut: bool,
 }
 
 impl Default for Overrides {
@@ -275,10 +276,15 @@ impl CallState {
         let Some((healthy, took)) = config.reset_after.zip(took) else {
             return false;
         };
-        let has_hung = config.settings.attempt_timeout.is_some_and(|limit| {
-            let remaining = || self.remaining(config, self.now(config));
-            took >= limit || remaining() == Some(Duration::ZERO)
-        });
+        let cutoff = self.extended().and_then(|call| call.cutoff.as_ref());
+        let has_hung = match cutoff {
+            Some(cutoff) => cutoff.has_cut,
+            // Attempts of a code block, a service or a blocking call are not cut by this state.
+            None => config
+                .settings
+                .attempt_timeout
+                .is_some_and(|limit| took >= limit),
+        };
         took >= healthy && !has_hung
     }
 

@@ -1,6 +1,8 @@
 //! `Timer::coarse()` under many orders in which threads can meet: the library's own buckets, on the locks and atomics
 //! of shuttle, which calls it a deadlock where a wake-up is lost. Time stands still, and what is due is so from the
 //! start; shuttle's `wait_timeout` never times out, so only being rung wakes the helper thread.
+//!
+//! Each scene names a fault that it finds; each of these was tried.
 
 #![allow(clippy::arithmetic_side_effects, reason = "a test may panic")]
 
@@ -92,6 +94,7 @@ fn many_orders(check: impl Fn() + Send + Sync + 'static) {
     orders::many_orders(2_000, check);
 }
 
+/// Fault: a helper thread that releases the lock before it sleeps.
 #[test]
 fn a_wait_wakes_its_waker() {
     every_order(|| {
@@ -106,6 +109,7 @@ fn a_wait_wakes_its_waker() {
     });
 }
 
+/// Fault: a helper thread that is not notified.
 #[test]
 fn a_wait_ends() {
     many_orders(|| {
@@ -115,6 +119,7 @@ fn a_wait_ends() {
     });
 }
 
+/// Fault: notifying only a thread that sleeps without end.
 #[test]
 fn an_earlier_wait_wakes_the_helper_thread() {
     many_orders(|| {
@@ -132,6 +137,7 @@ fn an_earlier_wait_wakes_the_helper_thread() {
     });
 }
 
+/// Fault: waking one waker of a bucket; a wait that is not looked at again under the lock.
 #[test]
 fn waits_of_one_bucket_and_of_others_end() {
     many_orders(|| {
@@ -148,6 +154,7 @@ fn waits_of_one_bucket_and_of_others_end() {
     });
 }
 
+/// Fault: a bucket that goes with the last wait but one.
 #[test]
 fn a_wait_that_is_cancelled_takes_no_other_with_it() {
     many_orders(|| {
@@ -170,6 +177,7 @@ fn a_wait_that_is_cancelled_takes_no_other_with_it() {
     });
 }
 
+/// Fault: keeping the first waker.
 #[test]
 fn the_last_waker_is_woken() {
     many_orders(|| {
@@ -185,6 +193,7 @@ fn the_last_waker_is_woken() {
     });
 }
 
+/// Fault: a waker that is dropped under the lock.
 #[test]
 fn a_waker_may_wait_and_cancel_itself() {
     /// Does as an executor that drops or polls a task where it is woken, and counts it.

@@ -3,6 +3,8 @@
 //! Shuttle's threads all see one order of everything. The library's need not where it reads its counter relaxed; but
 //! that counter only says "look further", and what is found there is behind a lock or belongs to the thread. One word has
 //! one order of changes, and who comes after a change, because the program says so, sees it or a later one.
+//!
+//! Each scene names a fault that it finds; each of these was tried.
 
 #![allow(clippy::arithmetic_side_effects, reason = "a test may panic")]
 
@@ -72,6 +74,7 @@ fn join(threads: impl IntoIterator<Item = JoinHandle<()>>) {
     }
 }
 
+/// Fault: a counter that changes after the lock is released; a lock that is released between reading and writing.
 #[test]
 fn switches_that_meet_leave_nothing_on() {
     every_order(|| {
@@ -93,6 +96,7 @@ fn switches_that_meet_leave_nothing_on() {
     });
 }
 
+/// Fault: switching off that is not counted.
 #[test]
 fn a_call_sees_the_switches_that_were_set_before_it() {
     every_order(|| {
@@ -116,6 +120,7 @@ fn a_call_sees_the_switches_that_were_set_before_it() {
     });
 }
 
+/// Fault: an end of testing mode that switches retries on.
 #[test]
 fn a_switch_that_others_set_and_reset_meanwhile_stays_in_force() {
     many_orders(4_000, || {
@@ -135,6 +140,7 @@ fn a_switch_that_others_set_and_reset_meanwhile_stays_in_force() {
     });
 }
 
+/// Fault: a counter that is read and then written.
 #[test]
 fn a_scope_is_of_its_thread() {
     many_orders(4_000, || {
@@ -259,6 +265,7 @@ fn came_to_one_list_each(heard: &Heard) {
     assert!(first <= second, "{heard:?}");
 }
 
+/// Fault: a list that is looked up for each hook.
 #[test]
 fn an_event_comes_to_the_whole_of_one_list() {
     every_order(|| {
@@ -281,6 +288,7 @@ fn an_event_comes_to_the_whole_of_one_list() {
     });
 }
 
+/// Fault: default hooks that look one by one whether they have been replaced meanwhile.
 #[test]
 fn an_event_comes_to_the_default_hooks_or_to_those_that_replace_them() {
     every_order(|| {
@@ -329,6 +337,7 @@ impl Drop for Parting {
     }
 }
 
+/// Fault: an old list that is dropped under the lock.
 #[test]
 fn what_is_replaced_is_dropped_once_and_may_replace_again() {
     many_orders(4_000, || {
@@ -363,6 +372,7 @@ fn what_is_replaced_is_dropped_once_and_may_replace_again() {
     });
 }
 
+/// Fault: hooks of the process that win over a scope's.
 #[test]
 fn scoped_hooks_hear_their_thread_only() {
     many_orders(4_000, || {
