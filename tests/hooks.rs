@@ -152,7 +152,7 @@ fn told_before_the_wait() {
     let own = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&own);
     let policy = policy().timer(clock.timer()).on_retry(move |_, details| {
-        support::lock(&kept).push((details.retry_num, clock.slept().len()))
+        support::lock(&kept).push((details.retry_num, clock.slept().len()));
     });
     let mut future = pin!(policy.call_async(|| ready(down())));
     assert!(poll(future.as_mut()).is_pending());

@@ -338,6 +338,10 @@ fn tower_has_its_shape() {
     let outcome: Policy<BoxedOutcome<u16>> = Retry::on::<Result<u16, BoxError>>().tower();
     boxed(&plain);
     boxed(&outcome);
+    #[allow(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "a predicate is given a reference"
+    )]
     fn by_request(request: &u8, outcome: &Result<u16, String>) -> Decision {
         (*request > 3 && outcome.is_err()).into()
     }

@@ -439,7 +439,6 @@ fn they_fit_when_in_every_shape() {
     retries(&policy, &504, false);
 
     // In a static.
-    static POLICY: Retry<io::Error> =
-        Retry::on::<io::Error>().when_fn(|error| when::transient_io(error).into());
+    static POLICY: Retry<io::Error> = Retry::on::<io::Error>().when_fn(when::transient_io);
     retries(&POLICY, &ErrorKind::TimedOut.into(), true);
 }

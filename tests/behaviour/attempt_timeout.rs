@@ -257,6 +257,32 @@ fn the_timer_of_an_attempt_is_gone_when_the_attempt_has_ended() {
 }
 
 #[test]
+fn the_timer_of_an_attempt_that_fails_in_time_is_gone_in_the_wait() {
+    for (name, driver) in cutting_drivers() {
+        let clock = ManualClock::new();
+        let alive = Arc::new(AtomicU32::new(0));
+        let counting = keep(Counting(clock, Arc::clone(&alive)));
+        let policy = policy(clock).attempts(2).timer(Timer::custom(counting));
+        let policy = Cutting::after(secs(3), policy);
+        let operation = || -> Attempt {
+            let mut polled = false;
+            Box::pin(std::future::poll_fn(move |_| {
+                if std::mem::replace(&mut polled, true) {
+                    Poll::Ready(Err("down"))
+                } else {
+                    Poll::Pending
+                }
+            }))
+        };
+        let mut call = driver(&policy, &operation);
+        assert!(is_pending(&mut call), "{name}");
+        assert_eq!(alive.load(Ordering::Relaxed), 1, "{name}: the attempt's");
+        assert!(is_pending(&mut call), "{name}");
+        assert_eq!(alive.load(Ordering::Relaxed), 1, "{name}: the wait's alone");
+    }
+}
+
+#[test]
 fn a_cut_attempt_is_a_failure_like_any_other() {
     let clock = ManualClock::new();
     let (recorder, _hooks) = Recorder::here();

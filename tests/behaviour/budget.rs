@@ -648,12 +648,12 @@ fn settings_at_the_ends_of_their_ranges_work() {
 /// Calls once: so many failures, then a success.
 fn succeed_after(policy: &Retry<&'static str>, failures: u32) {
     let mut left = failures;
-    let result = policy.call(|| match left {
-        0 => Ok(()),
-        _ => {
-            left -= 1;
-            down()
+    let result = policy.call(|| {
+        if left == 0 {
+            return Ok(());
         }
+        left -= 1;
+        down()
     });
     assert_eq!(result, Ok(()), "after {failures} failures");
 }
@@ -905,8 +905,8 @@ fn the_odds_of_sharing_a_budget_are_as_documented() {
     for (others, percent) in [(1, 1.6), (10, 14.6), (100, 79.3)] {
         let sets = 20_000;
         let shares = |set: &u32| (1..=others).any(|key| slot(*set, key) == slot(*set, 0));
-        let shared = (0..sets).filter(shares).count();
-        let found = 100.0 * f64::from(u32::try_from(shared).unwrap()) / f64::from(sets);
+        let count = (0..sets).filter(shares).count();
+        let found = 100.0 * f64::from(u32::try_from(count).unwrap()) / f64::from(sets);
         assert!((found - percent).abs() < 1.0, "{found} %, not {percent} %");
     }
 }

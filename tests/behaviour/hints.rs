@@ -74,13 +74,9 @@ fn a_date_that_has_passed_is_no_hot_loop() {
         let now = std::time::SystemTime::UNIX_EPOCH + secs(1_700_000_000);
         let hint = stamina::http::retry_after(&headers, now).unwrap();
         assert_eq!(hint, Duration::ZERO, "{date}");
-        waits(
-            |policy| policy.unlimited_attempts(),
-            hint.into(),
-            |name, waits| {
-                assert!(waits.len() < 16, "{name}: {}", waits.len());
-            },
-        );
+        waits(Retry::unlimited_attempts, hint.into(), |name, waits| {
+            assert!(waits.len() < 16, "{name}: {}", waits.len());
+        });
     }
 }
 

@@ -1,5 +1,7 @@
 //! The rules of a call: waits, decisions, limits, budget, nesting, time.
 
+#![allow(clippy::unchecked_time_subtraction, reason = "a test may panic")]
+
 #[path = "../support/mod.rs"]
 mod support;
 

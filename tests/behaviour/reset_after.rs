@@ -57,7 +57,9 @@ fn a_session_of_ten_minutes_reconnects_under_the_defaults() {
     connect(
         |policy| policy,
         &sessions,
-        |name, made, _| assert_eq!(made, 1, "{name}"),
+        |name, made, _| {
+            assert_eq!(made, 1, "{name}");
+        },
     );
 }
 
@@ -109,7 +111,7 @@ fn exactly_as_long_is_healthy_and_less_is_not() {
             policy.reset_after(secs(60))
         };
         connect(set, &[length; 5], |name, made, _| {
-            assert_eq!(made, expected, "{name}")
+            assert_eq!(made, expected, "{name}");
         });
     }
 }
@@ -125,10 +127,10 @@ fn a_healthy_attempt_credits_the_budget() {
         }
     };
     connect(set(secs(60)), &[secs(60); 4], |name, made, _| {
-        assert_eq!(made, 4, "{name}")
+        assert_eq!(made, 4, "{name}");
     });
     connect(set(secs(61)), &[secs(60); 4], |name, made, _| {
-        assert_eq!(made, 1, "{name}")
+        assert_eq!(made, 1, "{name}");
     });
 }
 

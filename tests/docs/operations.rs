@@ -2,6 +2,7 @@
 #![cfg(feature = "metrics")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::process::Command;
 use std::sync::Mutex;
 
@@ -163,15 +164,15 @@ fn labels_are_those_of_the_library() {
 /// The links of the panels lead to this dashboard, and set variables that it has.
 #[test]
 fn links_lead_somewhere() {
-    let lines: Vec<_> = DASHBOARD.lines().map(str::trim).collect();
-    let links: Vec<_> = lines
+    let rows: Vec<_> = DASHBOARD.lines().map(str::trim).collect();
+    let links: Vec<_> = rows
         .iter()
         .filter_map(|line| line.strip_prefix(r#""url": ""#))
         .collect();
     assert_eq!(links.len(), 4);
-    assert!(lines.contains(&r#""uid": "stamina","#));
+    assert!(rows.contains(&r#""uid": "stamina","#));
     for variable in ["datasource", "job", "callable"] {
-        assert!(lines.contains(&&*format!(r#""name": "{variable}","#)));
+        assert!(rows.contains(&&*format!(r#""name": "{variable}","#)));
     }
     for link in links {
         assert_eq!(
@@ -209,7 +210,10 @@ fn promtool_accepts_the_queries_of_the_dashboard() {
     assert_eq!(queries.len(), 13);
     let mut rules = "groups:\n- name: dashboard\n  rules:\n".to_owned();
     for (number, query) in queries.iter().enumerate() {
-        rules += &format!("  - record: panel:query:{number}\n    expr: '{query}'\n");
+        let _ = write!(
+            rules,
+            "  - record: panel:query:{number}\n    expr: '{query}'\n"
+        );
     }
     promtool_on("queries", &["check", "rules"], &rules);
 }
@@ -234,7 +238,8 @@ fn no_panel_divides_by_zero() {
         ("wait_seconds_bucket", r#", le="3""#, "0+8x10 80x20"),
         ("wait_seconds_bucket", r#", le="+Inf""#, "0+8x10 80x20"),
     ] {
-        test += &format!(
+        let _ = write!(
+            test,
             "  - series: 'stamina_{metric}{{job=\"shop\", callable=\"pay\"{labels}}}'\n    values: '{values}'\n"
         );
     }
@@ -244,7 +249,8 @@ fn no_panel_divides_by_zero() {
         (mean, r#"{callable="pay"}"#, "1.5"),
         (percentile, r#"{callable="pay"}"#, "2.8"),
     ] {
-        test += &format!(
+        let _ = write!(
+            test,
             "  - expr: '{query}'\n    eval_time: 10m\n    exp_samples: [{{ labels: '{labels}', value: {value} }}]\n\
              \x20 - expr: '{query}'\n    eval_time: 25m\n    exp_samples: []\n"
         );

@@ -1,5 +1,7 @@
 //! The ways to run a call, each for itself.
 
+#![allow(clippy::unchecked_time_subtraction, reason = "a test may panic")]
+
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -274,9 +274,12 @@ fn a_long_poll_that_breaks_after_a_healthy_time_starts_anew() {
     let (recorder, _hooks) = Recorder::here();
     let server = Server::new(|_, _| {
         let mut polled = false;
-        let once = std::future::poll_fn(move |_| match std::mem::replace(&mut polled, true) {
-            true => Poll::Ready(Err("lost")),
-            false => Poll::Pending,
+        let once = std::future::poll_fn(move |_| {
+            if std::mem::replace(&mut polled, true) {
+                Poll::Ready(Err("lost"))
+            } else {
+                Poll::Pending
+            }
         });
         Box::pin(once)
     });

@@ -100,10 +100,7 @@ pub fn drivers<E: Debug>() -> Vec<(&'static str, Driver<E>)> {
 }
 
 /// Those whose predicate sees the outcome.
-pub fn outcome_drivers<E: Debug>() -> Vec<(&'static str, Driver<Result<u8, E>>)>
-where
-    E: Clone,
-{
+pub fn outcome_drivers<E: Debug + Clone>() -> Vec<(&'static str, Driver<Result<u8, E>>)> {
     fn flat<E>(outcome: Result<u8, E>) -> Result<u8, Result<u8, E>> {
         outcome.map_err(Err)
     }
