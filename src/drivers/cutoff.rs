@@ -20,6 +20,7 @@ impl Cutoff {
         Self {
             at: timer.now().checked_add(limit),
             sleep: Mutex::new(None),
+            has_cut: false,
         }
     }
 
@@ -37,16 +38,17 @@ impl Cutoff {
         if let Poll::Ready(output) = attempt.poll(cx) {
             return Poll::Ready(Some(output));
         }
-        if let Some(polled) = polled {
-            return polled.map(|()| None);
-        }
-        // Only an attempt that has to be waited for needs a timer.
-        let Some(at) = self.at else {
-            return Poll::Pending;
+        let polled = match (polled, self.at) {
+            (Some(polled), _) => polled,
+            // Only an attempt that has to be waited for needs a timer.
+            (None, Some(at)) => {
+                let left = at.saturating_duration_since(timer.now());
+                Pin::new(slot.insert(timer.sleep(left))).poll(cx)
+            }
+            (None, None) => Poll::Pending,
         };
-        let left = at.saturating_duration_since(timer.now());
-        let sleep = slot.insert(timer.sleep(left));
-        Pin::new(sleep).poll(cx).map(|()| None)
+        self.has_cut = polled.is_ready();
+        polled.map(|()| None)
     }
 }
 

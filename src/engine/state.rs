@@ -59,6 +59,7 @@ pub(crate) struct Cutoff {
     pub(crate) at: Option<Instant>,
     /// Made only once the attempt has to be waited for. The mutex is never locked: it makes the state `Sync`.
     pub(crate) sleep: Mutex<Option<Sleep>>,
+    pub(crate) has_cut: bool,
 }
 
 impl Default for Overrides {
@@ -275,12 +276,11 @@ impl CallState {
         let Some((healthy, took)) = config.reset_after.zip(took) else {
             return false;
         };
-        let is_over = |at: Instant| config.timer.now() >= at;
         let has_hung = match self
             .extended()
             .and_then(|extension| extension.cutoff.as_ref())
         {
-            Some(cutoff) => cutoff.at.is_some_and(is_over),
+            Some(cutoff) => cutoff.has_cut,
             // A code block's attempts, and a blocking call's, are not cut by this state.
             None => config.settings.attempt_timeout.is_some_and(|limit| {
                 let remaining = || self.remaining(config, self.now(config));
