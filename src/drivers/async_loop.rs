@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
-use super::async_phase::{Operation, Phase, PhaseProject, Wait, run_attempt};
+use super::async_phase::{
+    Operation, Phase, PhaseProject, Running, Stage, UnderWay, Wait, run_attempt,
+};
 use super::cutoff::set_cutoff;
 use super::report::Report;
-use crate::engine::{CallState, Classify, IntoOutcome, Pending, Step, judge};
+use crate::engine::{CallState, Callable, Classify, IntoOutcome, Pending, Step, judge};
 use crate::policy::{NO_ATTEMPT_TIMEOUT_ERROR, Retry};
 
 pin_project! {
@@ -70,14 +72,22 @@ where
         cx: &mut Context<'_>,
         measured: bool,
     ) -> Poll<Fut::Output> {
-        let this = self.as_mut().project();
-        if !matches!(this.phase.project(), PhaseProject::New) {
+        let mut this = self.as_mut().project();
+        if !matches!(this.phase.as_mut().project(), PhaseProject::New) {
             return self.poll_on(cx, None);
         }
-        this.state.start(&this.policy.config, measured);
-        let outcome = ready!(self.as_mut().poll_attempt(cx, Some(1)));
-        let this = self.as_mut().project();
         let policy: &Retry<C::On> = this.policy;
+        this.state.start(&policy.config, measured);
+        if this.state.is_extended() || attempt_timeout(policy, this.operation).is_some() {
+            return self.poll_on(cx, None);
+        }
+        let outcome = ready!(run_attempt(
+            this.operation,
+            this.phase.as_mut(),
+            cx,
+            0,
+            Some(1)
+        ));
         if C::failure(policy, &outcome).is_some() {
             return self.poll_on(cx, Some(outcome));
         }
@@ -91,160 +101,30 @@ where
         Poll::Ready(outcome)
     }
 
-    /// The loop, from the outcome of an attempt on, or from wherever it was left.
+    /// Goes on from wherever it was left, or from an attempt that has just `ended`.
     #[cold]
     #[inline(never)]
     fn poll_on(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         ended: Option<Fut::Output>,
     ) -> Poll<Fut::Output> {
-        let mut outcome = match ended {
-            Some(outcome) => outcome,
-            None => ready!(self.as_mut().poll_phase(cx)),
-        };
-        loop {
-            let mut this = self.as_mut().project();
-            let mut number = match this.phase.as_mut().project() {
-                PhaseProject::Attempting { number, .. } => *number,
-                _ => 1,
-            };
-            let callable = O::callable();
-            let step = judge::<_, C>(this.policy, this.state, &mut number, callable, &outcome);
-            let stop_reason = match &step {
-                Step::Success | Step::Retry(_) => None,
-                Step::Stopped(reason) => Some(*reason),
-            };
-            this.phase.set(Phase::Done {
-                attempts: number,
-                stop_reason,
-            });
-            let Step::Retry(pending) = step else {
-                return Poll::Ready(outcome);
-            };
-            // Neither the failed attempt nor its error is held while waiting.
-            drop(outcome);
-            outcome = ready!(self.as_mut().wait_and_poll(cx, pending, number));
-        }
-    }
-
-    /// Polls what is under way: an attempt, or a wait and then the attempt after it.
-    fn poll_phase(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
-        let this = self.as_mut().project();
-        let config = &this.policy.config;
-        let begins = match this.phase.project() {
-            PhaseProject::Attempting { .. } => None,
-            PhaseProject::Waiting { wait, number } => {
-                let wait = wait.project();
-                ready!(Pin::new(wait.sleep).poll(cx));
-                if let Some(pending) = wait.pending.take() {
-                    pending.begin(config, this.state, number);
-                }
-                Some(*number)
-            }
-            PhaseProject::WaitingInPlace { sleep, number } => {
-                ready!(sleep.poll(cx));
-                this.state.attempt_begins(config);
-                Some(*number)
-            }
-            PhaseProject::New | PhaseProject::Done { .. } => {
-                panic!("stamina: a retried future was polled after it had completed")
-            }
-        };
-        self.poll_attempt(cx, begins)
-    }
-
-    /// Polls the attempt under way, which `begins` here if it has a number.
-    #[inline]
-    fn poll_attempt(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        begins: Option<u32>,
-    ) -> Poll<Fut::Output> {
-        if self.state.is_extended() || self.attempt_timeout().is_some() {
-            return self.poll_extended(cx, begins);
-        }
         let this = self.project();
-        run_attempt(this.operation, this.phase, 0, begins, |attempt| {
-            attempt.poll(cx)
-        })
-    }
-
-    /// [`poll_attempt`](Self::poll_attempt) for a call that has more to remember than most: it may be nested, or cut.
-    #[cold]
-    #[inline(never)]
-    fn poll_extended(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        begins: Option<u32>,
-    ) -> Poll<Fut::Output> {
-        let limit = self.attempt_timeout();
-        let this = self.project();
-        let config = &this.policy.config;
-        if let (Some(limit), Some(_)) = (limit, begins) {
-            set_cutoff(config, this.state, limit);
-        }
-        let depth = this.state.depth();
-        let cutoff = this.state.cutoff();
-        let polled = run_attempt(
-            this.operation,
-            this.phase,
-            depth,
-            begins,
-            |attempt| match cutoff {
-                None => attempt.poll(cx).map(Some),
-                Some(cutoff) => cutoff.poll(config.timer, attempt, cx),
-            },
-        );
-        polled.map(|outcome| outcome.unwrap_or_else(|| Self::cut(this.policy, this.operation)))
-    }
-
-    #[inline]
-    fn attempt_timeout(&self) -> Option<Duration> {
-        let own = self.operation.attempt_timeout();
-        own.or(self.policy.config.settings.attempt_timeout)
-    }
-
-    /// Waits for a retry, then polls its attempt.
-    fn wait_and_poll(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        pending: Pending,
-        mut number: u32,
-    ) -> Poll<Fut::Output> {
-        let mut this = self.as_mut().project();
-        let config = &this.policy.config;
-        this.state.clear_cutoff();
-        if !pending.has_permit() {
-            if let Some(sleep) = config.timer.tokio_sleep(pending.wait()) {
-                // Without a permit there is nothing to undo, so the retry is counted now.
-                pending.count(this.state, &mut number);
-                this.phase.set(Phase::WaitingInPlace { sleep, number });
-                return self.poll_phase(cx);
-            }
-        }
-        // Polled before it is stored: a sleep that is ready at once does not need the phase.
-        {
-            let mut sleep = config.timer.sleep(pending.wait());
-            if Pin::new(&mut sleep).poll(cx).is_pending() {
-                let wait = Wait {
-                    sleep,
-                    pending: Some(pending),
-                };
-                this.phase.set(Phase::Waiting { wait, number });
-                return Poll::Pending;
-            }
-        }
-        pending.begin(config, this.state, &mut number);
-        self.poll_attempt(cx, Some(number))
-    }
-
-    /// The outcome of an attempt that was cut.
-    #[cold]
-    fn cut(policy: &Retry<C::On>, operation: &mut O) -> Fut::Output {
-        let own = operation.attempt_timeout_error();
-        let error = own.or_else(|| policy.attempt_timeout_fn().map(|error| error()));
-        error.expect(NO_ATTEMPT_TIMEOUT_ERROR).into_outcome()
+        let policy: &Retry<C::On> = this.policy;
+        let attempt_timeout = attempt_timeout(policy, this.operation);
+        let mut running = Running {
+            operation: this.operation,
+            phase: this.phase,
+        };
+        let retry_loop = RetryLoop::<_, C> {
+            policy,
+            state: this.state,
+            callable: O::callable(),
+            number: 1,
+            attempt_timeout,
+            under_way: &mut running,
+        };
+        retry_loop.poll(cx, ended)
     }
 
     /// What the call took. It must have ended with `result`.
@@ -264,6 +144,139 @@ where
             *stop_reason,
             result,
         )
+    }
+}
+
+#[inline]
+fn attempt_timeout<O: Operation<Fut, On>, Fut, On>(
+    policy: &Retry<On>,
+    operation: &O,
+) -> Option<Duration> {
+    let own = operation.attempt_timeout();
+    own.or(policy.config.settings.attempt_timeout)
+}
+
+/// The loop of a call. It knows only the type of the outcome.
+struct RetryLoop<'a, Outcome, C: Classify<Outcome>> {
+    policy: &'a Retry<C::On>,
+    state: &'a mut CallState,
+    callable: Callable,
+    /// The number of the attempt under way.
+    number: u32,
+    attempt_timeout: Option<Duration>,
+    under_way: &'a mut dyn UnderWay<Outcome, C::On>,
+}
+
+impl<Outcome, C: Classify<Outcome>> RetryLoop<'_, Outcome, C> {
+    /// The loop, from the outcome of an attempt on, or from wherever it was left.
+    #[inline(never)]
+    fn poll(mut self, cx: &mut Context<'_>, ended: Option<Outcome>) -> Poll<Outcome> {
+        let mut outcome = match ended {
+            Some(outcome) => outcome,
+            None => ready!(self.poll_stage(cx)),
+        };
+        loop {
+            let step = judge::<_, C>(
+                self.policy,
+                self.state,
+                &mut self.number,
+                self.callable,
+                &outcome,
+            );
+            let stop_reason = match &step {
+                Step::Success | Step::Retry(_) => None,
+                Step::Stopped(reason) => Some(*reason),
+            };
+            self.under_way.end_attempt(self.number, stop_reason);
+            let Step::Retry(pending) = step else {
+                return Poll::Ready(outcome);
+            };
+            // Neither the failed attempt nor its error is held while waiting.
+            drop(outcome);
+            ready!(self.poll_new_wait(cx, pending));
+            outcome = ready!(self.poll_attempt(cx, true));
+        }
+    }
+
+    /// Polls what is under way: an attempt, or a wait and then the attempt after it.
+    fn poll_stage(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let config = &self.policy.config;
+        let begins = match self.under_way.stage() {
+            Stage::New => true,
+            Stage::Attempting(number) => {
+                self.number = number;
+                false
+            }
+            Stage::Waiting(wait, number) => {
+                let wait = wait.project();
+                ready!(Pin::new(wait.sleep).poll(cx));
+                if let Some(pending) = wait.pending.take() {
+                    pending.begin(config, self.state, number);
+                }
+                self.number = *number;
+                true
+            }
+            Stage::WaitingInPlace(sleep, number) => {
+                ready!(sleep.poll(cx));
+                self.state.attempt_begins(config);
+                self.number = number;
+                true
+            }
+            Stage::Done => panic!("stamina: a retried future was polled after it had completed"),
+        };
+        self.poll_attempt(cx, begins)
+    }
+
+    /// Waits for a retry.
+    fn poll_new_wait(&mut self, cx: &mut Context<'_>, pending: Pending) -> Poll<()> {
+        let config = &self.policy.config;
+        self.state.clear_cutoff();
+        if !pending.has_permit() {
+            if let Some(sleep) = config.timer.tokio_sleep(pending.wait()) {
+                // Without a permit there is nothing to undo, so the retry is counted now.
+                pending.count(self.state, &mut self.number);
+                self.under_way.wait_in_place(sleep, self.number);
+                if let Stage::WaitingInPlace(sleep, _) = self.under_way.stage() {
+                    ready!(sleep.poll(cx));
+                }
+                self.state.attempt_begins(config);
+                return Poll::Ready(());
+            }
+        }
+        // Polled before it is stored: a sleep that is ready at once is not.
+        let mut sleep = config.timer.sleep(pending.wait());
+        if Pin::new(&mut sleep).poll(cx).is_pending() {
+            let pending = Some(pending);
+            self.under_way.wait(Wait { sleep, pending }, self.number);
+            return Poll::Pending;
+        }
+        pending.begin(config, self.state, &mut self.number);
+        Poll::Ready(())
+    }
+
+    /// Polls the attempt under way, which may begin here, and cuts it if its time is up.
+    fn poll_attempt(&mut self, cx: &mut Context<'_>, begins: bool) -> Poll<Outcome> {
+        let config = &self.policy.config;
+        let depth = self.state.depth();
+        if let (Some(limit), true) = (self.attempt_timeout, begins) {
+            set_cutoff(config, self.state, limit);
+        }
+        let begins = begins.then_some(self.number);
+        let Some(cutoff) = self.state.cutoff() else {
+            return self.under_way.poll_attempt(cx, depth, begins);
+        };
+        let polled = cutoff.poll(config.timer, cx, |cx| {
+            self.under_way.poll_attempt(cx, depth, begins)
+        });
+        polled.map(|outcome| outcome.unwrap_or_else(|| self.cut()))
+    }
+
+    /// The outcome of an attempt that was cut.
+    #[cold]
+    fn cut(&mut self) -> Outcome {
+        let own = self.under_way.attempt_timeout_error();
+        let error = own.or_else(|| self.policy.attempt_timeout_fn().map(|error| error()));
+        error.expect(NO_ATTEMPT_TIMEOUT_ERROR).into_outcome()
     }
 }
 

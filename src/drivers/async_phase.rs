@@ -1,6 +1,8 @@
 //! What a future that retries is in the middle of, and the one place where its attempts run.
 
+use std::future::Future;
 use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
@@ -72,15 +74,98 @@ pin_project! {
     }
 }
 
-/// Runs the attempt under way, which `begins` here if it has a number: the one place where attempts run.
+/// A phase without its attempt, whose type only the caller knows.
+pub(super) enum Stage<'a> {
+    New,
+    Attempting(u32),
+    Waiting(Pin<&'a mut Wait>, &'a mut u32),
+    WaitingInPlace(Pin<&'a mut TokioSleep>, u32),
+    Done,
+}
+
+/// What is under way, whatever the types of the operation and its futures: the loop after a first failure is compiled once
+/// for all operations with the same outcome.
+pub(super) trait UnderWay<Outcome, On> {
+    fn stage(&mut self) -> Stage<'_>;
+
+    /// Ends the attempt under way, and the call if nothing follows.
+    fn end_attempt(&mut self, attempts: u32, stop_reason: Option<StopReason>);
+
+    fn wait(&mut self, wait: Wait, number: u32);
+
+    fn wait_in_place(&mut self, sleep: TokioSleep, number: u32);
+
+    /// [`run_attempt`].
+    fn poll_attempt(
+        &mut self,
+        cx: &mut Context<'_>,
+        depth: u32,
+        begins: Option<u32>,
+    ) -> Poll<Outcome>;
+
+    /// [`Operation::attempt_timeout_error`].
+    fn attempt_timeout_error(&mut self) -> Option<On>;
+}
+
+/// The parts of a future that know the operation.
+pub(super) struct Running<'a, O, Fut> {
+    pub(super) operation: &'a mut O,
+    pub(super) phase: Pin<&'a mut Phase<Fut>>,
+}
+
+impl<O, Fut, On> UnderWay<Fut::Output, On> for Running<'_, O, Fut>
+where
+    O: Operation<Fut, On>,
+    Fut: Future,
+{
+    fn stage(&mut self) -> Stage<'_> {
+        match self.phase.as_mut().project() {
+            PhaseProject::New => Stage::New,
+            PhaseProject::Attempting { number, .. } => Stage::Attempting(*number),
+            PhaseProject::Waiting { wait, number } => Stage::Waiting(wait, number),
+            PhaseProject::WaitingInPlace { sleep, number } => Stage::WaitingInPlace(sleep, *number),
+            PhaseProject::Done { .. } => Stage::Done,
+        }
+    }
+
+    fn end_attempt(&mut self, attempts: u32, stop_reason: Option<StopReason>) {
+        self.phase.set(Phase::Done {
+            attempts,
+            stop_reason,
+        });
+    }
+
+    fn wait(&mut self, wait: Wait, number: u32) {
+        self.phase.set(Phase::Waiting { wait, number });
+    }
+
+    fn wait_in_place(&mut self, sleep: TokioSleep, number: u32) {
+        self.phase.set(Phase::WaitingInPlace { sleep, number });
+    }
+
+    fn poll_attempt(
+        &mut self,
+        cx: &mut Context<'_>,
+        depth: u32,
+        begins: Option<u32>,
+    ) -> Poll<Fut::Output> {
+        run_attempt(self.operation, self.phase.as_mut(), cx, depth, begins)
+    }
+
+    fn attempt_timeout_error(&mut self) -> Option<On> {
+        self.operation.attempt_timeout_error()
+    }
+}
+
+/// Polls the attempt under way, which `begins` here if it has a number: the one place where attempts run.
 #[inline]
-pub(super) fn run_attempt<O: Operation<Fut, On>, On, Fut, T>(
+pub(super) fn run_attempt<O: Operation<Fut, On>, On, Fut: Future>(
     operation: &mut O,
     mut phase: Pin<&mut Phase<Fut>>,
+    cx: &mut Context<'_>,
     depth: u32,
     begins: Option<u32>,
-    poll: impl FnOnce(Pin<&mut Fut>) -> T,
-) -> T {
+) -> Poll<Fut::Output> {
     // The closure that makes the future is a part of the operation too.
     let _level = Level::inside_of(depth);
     if let Some(number) = begins {
@@ -93,5 +178,5 @@ pub(super) fn run_attempt<O: Operation<Fut, On>, On, Fut, T>(
     let PhaseProject::Attempting { attempt, .. } = phase.project() else {
         unreachable!("an attempt is under way")
     };
-    poll(attempt)
+    attempt.poll(cx)
 }

@@ -16,39 +16,38 @@ use crate::time::Timer;
 impl Cutoff {
     /// A cutoff for an attempt that begins now: after `limit` or at the deadline, whichever is first.
     pub(super) fn new(timer: Timer, limit: Duration, remaining: Option<Duration>) -> Self {
-        let limit = remaining.map_or(limit, |remaining| remaining.min(limit));
+        let left = remaining.map_or(limit, |remaining| remaining.min(limit));
         Self {
-            at: timer.now().checked_add(limit),
+            limit,
+            at: timer.now().checked_add(left),
             sleep: Mutex::new(None),
-            has_cut: false,
         }
     }
 
     /// Polls an attempt; `None` if its time is up.
-    pub(super) fn poll<Fut: Future>(
+    pub(super) fn poll<T>(
         &mut self,
         timer: Timer,
-        attempt: Pin<&mut Fut>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Fut::Output>> {
+        attempt: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<Option<T>> {
         // The sleep is polled first: an attempt that never waits may use up the task's turn (tokio's cooperative budget),
         // and after it no timer of that runtime would ever be ready. An attempt that is ready still counts.
         let slot = self.sleep.get_mut().unwrap_or_else(PoisonError::into_inner);
         let polled = slot.as_mut().map(|sleep| Pin::new(sleep).poll(cx));
-        if let Poll::Ready(output) = attempt.poll(cx) {
+        if let Poll::Ready(output) = attempt(cx) {
             return Poll::Ready(Some(output));
         }
-        let polled = match (polled, self.at) {
-            (Some(polled), _) => polled,
-            // Only an attempt that has to be waited for needs a timer.
-            (None, Some(at)) => {
-                let left = at.saturating_duration_since(timer.now());
-                Pin::new(slot.insert(timer.sleep(left))).poll(cx)
-            }
-            (None, None) => Poll::Pending,
+        if let Some(polled) = polled {
+            return polled.map(|()| None);
+        }
+        // Only an attempt that has to be waited for needs a timer.
+        let Some(at) = self.at else {
+            return Poll::Pending;
         };
-        self.has_cut = polled.is_ready();
-        polled.map(|()| None)
+        let left = at.saturating_duration_since(timer.now());
+        let sleep = slot.insert(timer.sleep(left));
+        Pin::new(sleep).poll(cx).map(|()| None)
     }
 }
 
@@ -104,7 +103,7 @@ where
         let Some(cutoff) = this.cutoff else {
             return this.future.poll(cx);
         };
-        let outcome = ready!(cutoff.poll(*this.timer, this.future, cx));
+        let outcome = ready!(cutoff.poll(*this.timer, cx, |cx| this.future.poll(cx)));
         Poll::Ready(
             outcome.unwrap_or_else(|| this.error.expect(NO_ATTEMPT_TIMEOUT_ERROR)().into_outcome()),
         )

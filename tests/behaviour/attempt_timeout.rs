@@ -281,6 +281,23 @@ fn a_cut_attempt_is_a_failure_like_any_other() {
 }
 
 #[test]
+fn an_attempt_that_was_cut_was_not_healthy() {
+    for (name, driver) in cutting_drivers() {
+        let clock = ManualClock::new();
+        let policy = policy(clock).attempts(2).reset_after(secs(2));
+        let policy = Cutting::after(secs(3), policy);
+        let mut call = driver(&policy, &hangs);
+        assert!(is_pending(&mut call), "{name}");
+        clock.pass(secs(3));
+        assert!(is_pending(&mut call), "{name}: the wait");
+        clock.pass(secs(1));
+        assert!(is_pending(&mut call), "{name}: the second attempt");
+        clock.pass(secs(3));
+        assert_eq!(poll(call.as_mut()), Poll::Ready(Err("slow")), "{name}");
+    }
+}
+
+#[test]
 fn settings_carry_it_to_a_policy_that_has_an_error_for_it() {
     let settings = Settings {
         attempt_timeout: Some(ms(1500)),

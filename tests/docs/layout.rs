@@ -17,7 +17,6 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("when", &["policy/decision"]),
     ("time", &["sync"]),
     ("backoff", &["policy/settings", "time"]),
-    ("schedule", &["backoff", "policy/settings"]),
     ("testing/scope", &["sync"]),
     ("testing/mode", &["message", "sync", "testing/scope"]),
     ("testing/clock", &["time"]),
@@ -33,11 +32,11 @@ const ROOMS: &[(&str, &[&str])] = &[
             "message",
             "policy/decision",
             "policy/settings",
-            "schedule",
             "telemetry",
             "time",
         ],
     ),
+    ("schedule", &["backoff", "policy", "policy/settings"]),
     (
         "engine",
         &[

@@ -419,10 +419,7 @@ pub const DRIVERS: &[(&str, Driver)] = &[
     }),
     #[cfg(feature = "tower")]
     ("tower, the policy as a layer", |stage| {
-        let policy = stage
-            .policy()
-            .attempt_timeout(secs(100), || Fault(99, Decision::Retry));
-        sent(tower::Layer::layer(&policy.tower(), Played(stage)))
+        sent(tower::Layer::layer(&stage.policy().tower(), Played(stage)))
     }),
     #[cfg(feature = "tower")]
     ("tower, the policy as a layer by outcome", |stage| {

@@ -55,15 +55,12 @@ impl Client {
     }
 
     /// The method that users write.
-    async fn get<E: Debug + Send>(
+    async fn get<E: Debug + Send + 'static>(
         &mut self,
         policy: &Retry<E>,
         path: &str,
         error: fn() -> E,
-    ) -> Result<usize, E>
-    where
-        E: 'static,
-    {
+    ) -> Result<usize, E> {
         let mut state = (self, path);
         let call = policy.call_async_with_boxed(&mut state, move |(client, path)| {
             Box::pin(client.send(path, error))

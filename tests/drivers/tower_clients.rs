@@ -272,12 +272,15 @@ fn a_long_poll_that_breaks_after_a_healthy_time_starts_anew() {
         .reset_after(secs(60))
         .timer(clock.timer());
     let (recorder, _hooks) = Recorder::here();
-    let server = Server::new(hangs);
-    let mut client = policy
-        .attempt_timeout(secs(600), || "lost")
-        .no_timeout()
-        .tower()
-        .layer(server.clone());
+    let server = Server::new(|_, _| {
+        let mut polled = false;
+        let once = std::future::poll_fn(move |_| match std::mem::replace(&mut polled, true) {
+            true => Poll::Ready(Err("lost")),
+            false => Poll::Pending,
+        });
+        Box::pin(once)
+    });
+    let mut client = policy.tower().layer(server.clone());
     let mut reply = Box::pin(client.call("GET /events"));
     for _ in 0..5 {
         assert!(poll(reply.as_mut()).is_pending());

@@ -175,8 +175,6 @@ struct Model<'a> {
     before: Nanos,
     /// When the attempt under way began.
     attempt_started: Nanos,
-    /// Whether it was cut, if it could be.
-    was_cut: Option<bool>,
     number: u32,
     waited: Nanos,
     stopped: Option<&'static str>,
@@ -201,7 +199,6 @@ pub(crate) fn check(
         started: now,
         before: call.before.as_nanos(),
         attempt_started: now,
-        was_cut: None,
         number: call.made.saturating_add(1),
         waited: 0,
         stopped: None,
@@ -297,12 +294,9 @@ impl Model<'_> {
     fn is_healthy(&self) -> bool {
         let healthy = self.call.policy.reset_after.map(|after| after.as_nanos());
         // What ran into its attempt timeout has hung.
-        let has_hung = match self.was_cut.filter(|_| self.call.runs_attempts) {
-            Some(was_cut) => was_cut,
-            None => self.call.policy.attempt_timeout.is_some_and(|limit| {
-                self.took() >= limit.as_nanos() || self.remaining() == Some(Duration::ZERO)
-            }),
-        };
+        let own = self.call.cut.map(|cut| cut.after);
+        let limit = own.or(self.call.policy.attempt_timeout);
+        let has_hung = limit.is_some_and(|limit| self.took() >= limit.as_nanos());
         healthy.is_some_and(|healthy| self.took() >= healthy) && !has_hung
     }
 
@@ -368,14 +362,12 @@ impl Model<'_> {
                 .remaining()
                 .map_or(cut.after, |left| left.min(cut.after));
             let after = after.as_nanos();
-            self.was_cut = Some(false);
             let ready_at_once = takes == 0 && step.yields == 0;
             // At the end of the test's clock everything that is waited for comes at once.
             let at_end = after > room;
             let ended = at_end && matches!(self.reader.peek(), Some(Seen::End(..)));
             let late = at_end || busy >= after || busy + takes > after;
             if late && !ready_at_once && !ended {
-                self.was_cut = Some(true);
                 self.now = (self.now + after.max(busy)).min(END);
                 self.may_end()?;
                 return Ok((Err(cut.error), cut.answer));

@@ -145,6 +145,7 @@ fn success(phase: &Phase) -> Option<f64> {
     Some(phase.success() * 100.0)
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "as all measures")]
 fn flapping(policy: &Retry<Down>, clients: u32, seed: u64) -> Option<f64> {
     let mut fleet = fleet(policy, clients, seed).phase(secs(60), 0.01);
     for _ in 0..6 {
@@ -276,7 +277,9 @@ pub(crate) fn print(clients: &[u32], seeds: u64, title: &str) {
             row.title, row.reference
         );
         print!("  {:<22}", "clients");
-        clients.iter().for_each(|clients| print!("{clients:>18}"));
+        for clients in clients {
+            print!("{clients:>18}");
+        }
         println!();
         let per_cell = usize::try_from(seeds).unwrap_or(usize::MAX);
         for ((name, _), cells) in policies.iter().zip(runs.chunks(per_cell * clients.len())) {

@@ -91,7 +91,7 @@ fn an_overload_without_and_with_a_budget() {
         out.to_str().unwrap(),
     ]);
     let (without, with) = text
-        .split_once("with a budget (ratio 0.2, decay 10s, floor 3)")
+        .split_once("with a budget (ratio 0.2, decay 10s, floor 2)")
         .unwrap();
     let last = |table: &str| {
         table
@@ -102,7 +102,14 @@ fn an_overload_without_and_with_a_budget() {
     };
     assert!(last(without).contains("never"), "{text}");
     assert!(!last(with).contains("never"), "{text}");
-    is_chart(&out.join("overload.svg"), &["capacity"]);
+    is_chart(
+        &out.join("overload.svg"),
+        &[
+            "what the server can serve",
+            "the network holds all messages",
+            "per second",
+        ],
+    );
 }
 
 #[test]
@@ -155,12 +162,58 @@ fn the_tables_on_a_small_configuration() {
         assert!(text.contains(row), "{row}: {text}");
     }
     let text = succeeds(&["tables", "B", "--seeds", "1", "--clients", "10"]);
-    assert!(text.contains("bucket 20 %"), "{text}");
+    assert!(text.contains("budget of 20 %"), "{text}");
     assert!(
         text.lines()
             .any(|line| line.contains("no budget") && line.matches("stuck").count() == 2),
         "{text}"
     );
+}
+
+#[test]
+fn the_table_of_fleet_sizes_has_means_and_errors() {
+    let arguments = [
+        "tables",
+        "f",
+        "--rows",
+        "bounded",
+        "--clients",
+        "10",
+        "--seeds",
+        "2",
+    ];
+    assert!(!succeeds(&arguments).contains("no retries"));
+    let arguments = [
+        "tables",
+        "f",
+        "--rows",
+        "blip of",
+        "--clients",
+        "10",
+        "--seeds",
+        "2",
+    ];
+    let text = succeeds(&arguments);
+    let of = |name: &str| {
+        let line = text.lines().find(|line| line.trim().starts_with(name));
+        let cell = line.unwrap().rsplit("  ").next().unwrap().trim();
+        let (mean, error) = cell.split_once(" +- ").unwrap();
+        (mean.parse::<f64>().unwrap(), error.parse::<f64>().unwrap())
+    };
+    let (without, with) = (of("no retries"), of("default budget"));
+    assert!(without.0 < 10.0 && with.0 > 30.0, "{text}");
+    assert!(without.1 > 0.0 && with.1 > 0.0, "{text}");
+}
+
+#[test]
+fn the_limits_of_a_fleet_of_rare_callers() {
+    let out = directory("limits");
+    let text = succeeds(&["limits", "--out", out.to_str().unwrap()]);
+    assert!(
+        text.contains("    2                           1.33"),
+        "{text}"
+    );
+    is_chart(&out.join("limits.svg"), &["measured, floor 0 to 3"]);
 }
 
 #[test]
@@ -181,8 +234,10 @@ fn bad_arguments_are_refused_with_exit_code_2() {
         &["--failure", "at least 0 and at most 1"],
     );
     refused(&["outage", "--failure", "much"], &["is no number"]);
-    refused(&["outage", "--ratio", "0"], &["--ratio", "greater than 0"]);
-    refused(&["outage", "--decay", "0s"], &["--decay", "longer than 0"]);
+    refused(&["outage", "--ratio", "0"], &["--ratio", "at least 0.001"]);
+    refused(&["outage", "--decay", "0s"], &["--decay", "at least 1ms"]);
+    refused(&["outage", "--decay", "25h"], &["--decay", "at most a day"]);
+    refused(&["outage", "--floor", "1000001"], &["--floor", "1000000"]);
     refused(
         &["outage", "--outage", "0s"],
         &["--outage", "longer than 0"],
@@ -206,7 +261,7 @@ fn bad_arguments_are_refused_with_exit_code_2() {
         &["--service-time", "longer than 0"],
     );
     refused(&["waits", "--clients", "2000000"], &["1000000"]);
-    refused(&["tables", "f"], &["possible values"]);
+    refused(&["tables", "g"], &["possible values"]);
     refused(&["tables", "--seeds", "0"], &["--seeds"]);
     refused(&["tables", "--clients", "1,zero"], &["--clients"]);
 }

@@ -6,7 +6,10 @@
     missing_debug_implementations,
     missing_docs,
     clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
     clippy::must_use_candidate,
+    clippy::single_match_else,
+    clippy::unused_async,
     reason = "the page explains; what it quotes shall be short"
 )]
 

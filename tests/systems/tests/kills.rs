@@ -34,6 +34,9 @@ trait Store: Clone + Send + Sync + 'static {
     /// One policy for all writers. It has no limit that an outage of this test reaches.
     fn policy(&self) -> Retry<Self::Error>;
 
+    /// What an attempt fails with that was cut, or whose answer was lost.
+    fn reply_lost() -> Self::Error;
+
     /// One attempt. Idempotent: `key` takes effect once, however often it is written.
     fn write(&self, key: u64) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
@@ -73,7 +76,16 @@ async fn kill_while_writing<S: Store>(
                     if stop.load(Ordering::Relaxed) {
                         break;
                     }
-                    let report = policy.report_async(|| store.write(key)).await;
+                    // With some the answer is lost, once: the second attempt must find the first one's work.
+                    let mut loses_the_reply = key % 10 == 9;
+                    let attempt = || {
+                        let (store, loses) = (&store, std::mem::take(&mut loses_the_reply));
+                        async move {
+                            store.write(key).await?;
+                            if loses { Err(S::reply_lost()) } else { Ok(()) }
+                        }
+                    };
+                    let report = policy.report_async(attempt).await;
                     retries += u64::from(report.attempts - 1);
                     report
                         .result
@@ -137,8 +149,12 @@ struct Sql(Pool);
 impl Store for Sql {
     type Error = StoreError;
 
+    fn reply_lost() -> StoreError {
+        StoreError::ReplyLost
+    }
+
     fn policy(&self) -> Retry<StoreError> {
-        patient(|| StoreError::ReplyLost).decide_fn(store::transient)
+        patient(Self::reply_lost).decide_fn(store::transient)
     }
 
     async fn write(&self, key: u64) -> Result<(), StoreError> {
@@ -245,8 +261,12 @@ impl Keys {
 impl Store for Keys {
     type Error = KeysError;
 
+    fn reply_lost() -> KeysError {
+        KeysError::Cut
+    }
+
     fn policy(&self) -> Retry<KeysError> {
-        patient(|| KeysError::Cut).when_fn(transient)
+        patient(Self::reply_lost).when_fn(transient)
     }
 
     async fn write(&self, key: u64) -> Result<(), KeysError> {

@@ -40,7 +40,7 @@ impl Http {
             if wait >= left {
                 return outcome;
             }
-            let jitter = Duration::from_secs(1).min(left - wait);
+            let jitter = Duration::from_secs(1).min(left.saturating_sub(wait));
             tracing_or_log(&outcome, attempt, wait);
             drop(outcome);
             self.clock

@@ -60,7 +60,7 @@ impl<B: Backend> Download<B> {
         if wait >= left {
             return Err(error);
         }
-        let jitter = Duration::from_secs(1).min(left - wait);
+        let jitter = Duration::from_secs(1).min(left.saturating_sub(wait));
         eprintln!("{error}; again after {wait:?}");
         sleep(wait + jitter.mul_f64(fastrand::f64())).await;
         self.attempt += 1;

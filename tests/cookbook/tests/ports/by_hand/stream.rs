@@ -60,7 +60,7 @@ where
         if wait >= left {
             return None;
         }
-        let jitter = Duration::from_secs(1).min(left - wait);
+        let jitter = Duration::from_secs(1).min(left.saturating_sub(wait));
         self.attempt += 1;
         Some(wait + jitter.mul_f64(fastrand::f64()))
     }
