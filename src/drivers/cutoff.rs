@@ -16,11 +16,11 @@ use crate::time::Timer;
 impl Cutoff {
     /// A cutoff for an attempt that begins now: after `limit` or at the deadline, whichever is first.
     pub(super) fn new(timer: Timer, limit: Duration, remaining: Option<Duration>) -> Self {
-        let left = remaining.map_or(limit, |remaining| remaining.min(limit));
+        let limit = remaining.map_or(limit, |remaining| remaining.min(limit));
         Self {
-            limit,
-            at: timer.now().checked_add(left),
+            at: timer.now().checked_add(limit),
             sleep: Mutex::new(None),
+            has_cut: false,
         }
     }
 
@@ -39,6 +39,7 @@ impl Cutoff {
             return Poll::Ready(Some(output));
         }
         if let Some(polled) = polled {
+            self.has_cut = polled.is_ready();
             return polled.map(|()| None);
         }
         // Only an attempt that has to be waited for needs a timer.
@@ -47,7 +48,9 @@ impl Cutoff {
         };
         let left = at.saturating_duration_since(timer.now());
         let sleep = slot.insert(timer.sleep(left));
-        Pin::new(sleep).poll(cx).map(|()| None)
+        let polled = Pin::new(sleep).poll(cx);
+        self.has_cut = polled.is_ready();
+        polled.map(|()| None)
     }
 }
 

@@ -56,11 +56,10 @@ pub(crate) struct Overrides {
 /// When an attempt is cut. `None` if no clock reaches that far.
 #[derive(Debug)]
 pub(crate) struct Cutoff {
-    /// The attempt timeout.
-    pub(crate) limit: Duration,
     pub(crate) at: Option<Instant>,
     /// Made only once the attempt has to be waited for. The mutex is never locked: it makes the state `Sync`.
     pub(crate) sleep: Mutex<Option<Sleep>>,
+    pub(crate) has_cut: bool,
 }
 
 impl Default for Overrides {
@@ -277,11 +276,16 @@ impl CallState {
         let Some((healthy, took)) = config.reset_after.zip(took) else {
             return false;
         };
-        // A future's own limit takes the place of the policy's.
-        let cutoff = self.extended().and_then(|state| state.cutoff.as_ref());
-        let limit = cutoff.map(|cutoff| cutoff.limit);
-        let limit = limit.or(config.settings.attempt_timeout);
-        took >= healthy && limit.is_none_or(|limit| took < limit)
+        let cutoff = self.extended().and_then(|call| call.cutoff.as_ref());
+        let has_hung = match cutoff {
+            Some(cutoff) => cutoff.has_cut,
+            // Attempts of a code block, a service or a blocking call are not cut by this state.
+            None => config
+                .settings
+                .attempt_timeout
+                .is_some_and(|limit| took >= limit),
+        };
+        took >= healthy && !has_hung
     }
 
     /// Whether it has more to remember than most.

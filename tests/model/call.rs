@@ -107,6 +107,8 @@ pub(crate) struct Call {
     pub(crate) made: u32,
     pub(crate) before: Duration,
     pub(crate) cut: Option<Cut>,
+    /// The call itself knows when its attempts are cut.
+    pub(crate) runs_attempts: bool,
     /// The predicate sees the whole outcome.
     pub(crate) by_outcome: bool,
     /// The predicate sees the request, too (tower).

@@ -93,6 +93,13 @@ impl Driver {
         self.is_async() && self != Self::CodeBlockAsync && !self.is_plain_tower()
     }
 
+    /// The call itself knows when its attempts are cut: they are not futures of their own.
+    pub(crate) fn runs_attempts(self) -> bool {
+        use Driver::*;
+        let lends = matches!(self, With | WithBoxed | OutcomeWith | OutcomeWithBoxed);
+        !lends && !self.is_code_block() && !self.is_tower()
+    }
+
     /// Its attempts have a limit of their own.
     pub(crate) fn is_limited(self) -> bool {
         use Driver::*;

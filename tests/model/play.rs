@@ -196,6 +196,7 @@ fn call(bytes: &mut Bytes<'_>, driver: Driver, mut policy: Policy, polling: Poll
                     answer: policy.cut_answer,
                 })
         },
+        runs_attempts: driver.runs_attempts(),
         by_outcome: driver.is_by_outcome(),
         by_request: driver.is_by_request(),
         measured: matches!(driver, Driver::Report | Driver::ReportAsync),

@@ -175,6 +175,8 @@ struct Model<'a> {
     before: Nanos,
     /// When the attempt under way began.
     attempt_started: Nanos,
+    /// Whether it was cut.
+    was_cut: bool,
     number: u32,
     waited: Nanos,
     stopped: Option<&'static str>,
@@ -199,6 +201,7 @@ pub(crate) fn check(
         started: now,
         before: call.before.as_nanos(),
         attempt_started: now,
+        was_cut: false,
         number: call.made.saturating_add(1),
         waited: 0,
         stopped: None,
@@ -294,9 +297,12 @@ impl Model<'_> {
     fn is_healthy(&self) -> bool {
         let healthy = self.call.policy.reset_after.map(|after| after.as_nanos());
         // What ran into its attempt timeout has hung.
-        let own = self.call.cut.map(|cut| cut.after);
-        let limit = own.or(self.call.policy.attempt_timeout);
-        let has_hung = limit.is_some_and(|limit| self.took() >= limit.as_nanos());
+        let limit = self.call.policy.attempt_timeout;
+        let has_hung = if self.call.runs_attempts && self.call.cut.is_some() {
+            self.was_cut
+        } else {
+            limit.is_some_and(|limit| self.took() >= limit.as_nanos())
+        };
         healthy.is_some_and(|healthy| self.took() >= healthy) && !has_hung
     }
 
@@ -583,6 +589,7 @@ impl Model<'_> {
             return Err(self.stop(outcome, "nested"));
         }
         let took = self.took();
+        self.was_cut = matches!(outcome, Err(super::call::CUT | super::call::OWN_CUT));
         let is_healthy = self.is_healthy();
         if self.call.has_predicate() {
             self.reader.expect(&Seen::Asked(outcome));
