@@ -177,7 +177,7 @@ struct Model<'a> {
     before: Nanos,
     /// When the attempt under way began.
     attempt_started: Nanos,
-    /// When it is cut.
+    /// Whether it was cut.
     was_cut: bool,
     number: u32,
     waited: Nanos,

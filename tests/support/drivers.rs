@@ -85,7 +85,7 @@ pub fn drivers<E: Debug>() -> Vec<(&'static str, Driver<E>)> {
         }),
         ("attempt_timeout", |policy, operation| {
             let call = policy.call_async(|| ready(operation()));
-            block_on(call.attempt_timeout(secs(1), || panic!("none is slow")))
+            block_on(call.attempt_timeout(secs(1_000_000), || panic!("none is slow")))
         }),
         #[cfg(feature = "tower")]
         ("tower", |policy, operation| {
