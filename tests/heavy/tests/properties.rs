@@ -176,12 +176,19 @@ proptest! {
     fn chosen_waits_are_exact_and_hints_are_spread_a_little(settings in settings(), wait in durations()) {
         let settings = Settings { attempts: None, timeout: None, ..settings };
         let exact = policy(settings, None).when(move |()| Decision::RetryExactly(wait));
+        // Waits end at 584 years.
+        let wait = wait.min(LONGEST);
         prop_assert_eq!(exact.start().decide(&()), Ok(wait));
         let hinted = policy(settings, None).when(move |()| Decision::RetryAfter(wait));
         let got = hinted.start().decide(&()).unwrap();
         let (wait_max, wait_jitter) = set(&settings);
+        let wait_max = wait_max.min(LONGEST);
         let width = wait_jitter.min(wait_max);
-        prop_assert!(wait <= got && got <= wait.saturating_add(width), "{got:?}");
+        // A hint is a floor under the policy's own wait without jitter.
+        let own = settings.wait_initial.min(wait_max - width);
+        let shortest = wait.max(own);
+        let longest = shortest.saturating_add(width).min(LONGEST);
+        prop_assert!(shortest <= got && got <= longest, "{shortest:?} {got:?} {longest:?}");
     }
 
     #[test]
