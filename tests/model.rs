@@ -72,7 +72,7 @@ fn a_script_that_the_fuzzer_has_found() {
 }
 
 /// Of all that the fuzzer has tried, the fewest scripts that reach every place it has reached, in hexadecimal. They are
-/// what `-merge=1 -set_cover_merge=1` leaves of its corpus.
+/// what `-set_cover_merge=1 -use_counters=0` leaves of its corpus.
 #[test]
 fn scripts_that_reach_all_that_the_fuzzer_has_reached() {
     for script in include_str!("model/scripts.txt").lines() {
