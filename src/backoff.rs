@@ -106,7 +106,7 @@ impl<'a> Backoff<'a> {
             return nanos(schedule(number));
         }
         let initial = nanos(self.settings.wait_initial);
-        let times = number.saturating_sub(1);
+        let times = i32::try_from(number.saturating_sub(1)).unwrap_or(i32::MAX);
         // The first wait, and one that does not grow, are exact.
         if times == 0 || self.settings.wait_exp_base <= 1.0 {
             return initial;
@@ -119,7 +119,7 @@ impl<'a> Backoff<'a> {
             reason = "float to int casts saturate, and beyond 2^53 ns (104 days) a rounded wait will do"
         )]
         {
-            (initial as f64 * self.settings.wait_exp_base.powf(f64::from(times))) as u64
+            (initial as f64 * self.settings.wait_exp_base.powi(times)) as u64
         }
     }
 

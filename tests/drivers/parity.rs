@@ -154,3 +154,74 @@ fn a_call_may_move_between_machines_at_every_step() {
         );
     }
 }
+
+/// `Timer::tokio()` has a way to wait of its own, where a future without a permit holds the sleep in place.
+#[cfg(feature = "tokio")]
+#[test]
+fn futures_on_tokios_timer_do_the_same() {
+    let mut rng = fastrand::Rng::with_seed(26_09);
+    let (mut waited, mut with_permit) = (0, 0);
+    for _ in 0..1000 {
+        let random = Script::random(&mut rng);
+        // In whole milliseconds, as tokio's timer has no smaller steps.
+        let settings = stamina::Settings {
+            wait_jitter: Some(Duration::ZERO),
+            full_jitter: false,
+            wait_exp_base: 2.0,
+            timeout: random.settings.timeout.or(Some(Duration::from_secs(3600))),
+            ..random.settings
+        };
+        let script = Script {
+            settings,
+            mode: Mode::Normal,
+            ..random
+        };
+        let (mut expected, reason) = run(&script, |stage| {
+            let call = stage.policy();
+            let report = call.report_async(|| std::future::ready(stage.play()));
+            let report = futures::executor::block_on(report);
+            Ending(report.result, Some(report.stop_reason))
+        });
+        expected.waits.clear();
+        let (seen, seen_reason) = run_on_tokio(&script);
+        assert_eq!(
+            (&seen, seen_reason),
+            (&expected, reason.flatten()),
+            "{script:#?}"
+        );
+        let retries = seen.attempts - 1;
+        waited += retries;
+        with_permit += retries * usize::from(script.floor.is_some());
+    }
+    assert!(with_permit > 100 && waited - with_permit > 100, "{waited} {with_permit}");
+}
+
+#[cfg(feature = "tokio")]
+fn run_on_tokio(script: &Script) -> (Seen, Option<StopReason>) {
+    let stage = Stage::new(script);
+    let (recorder, _hooks) = Recorder::here();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let policy = stage.policy().timer(stamina::Timer::tokio());
+        let operation = || async {
+            let (length, outcome) = stage.next();
+            tokio::time::sleep(length).await;
+            outcome
+        };
+        let report = policy.report_async(operation).await;
+        let now = tokio::time::Instant::now().into_std();
+        let balance = stage.budget.as_ref();
+        let seen = Seen {
+            outcome: report.result,
+            attempts: made(&stage),
+            waits: Vec::new(),
+            events: recorder.take(),
+            balance: balance.map(|budget| format!("{:.6}", budget.balance(now))),
+        };
+        (seen, report.stop_reason)
+    })
+}

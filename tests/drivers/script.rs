@@ -119,11 +119,16 @@ impl Stage {
 
     /// The operation.
     pub fn play(&self) -> Outcome {
-        let (length, outcome) = lock(&self.left)
-            .pop_front()
-            .expect("an attempt after a success");
+        let (length, outcome) = self.next();
         self.clock.advance(length);
         outcome
+    }
+
+    /// How long the next attempt takes, and its outcome.
+    pub fn next(&self) -> (Duration, Outcome) {
+        lock(&self.left)
+            .pop_front()
+            .expect("an attempt after a success")
     }
 
     fn set<E>(&self, policy: Retry<E>) -> Retry<E> {
