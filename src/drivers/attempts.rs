@@ -567,7 +567,7 @@ impl<T: Debug, E: Debug> Attempts<'_, Result<T, E>> {
 
     fn step_outcome(&mut self, outcome: &Result<T, E>) -> Step {
         let Some(reason) = self.stop_reason else {
-            return self.step(|call, policy| call.judge::<_, ByOutcome>(policy, outcome));
+            return self.step(|call, policy| call.step::<_, ByOutcome>(policy, outcome));
         };
         // A call that has stopped ends well with a fine outcome all the same.
         let asks = !matches!(reason, StopReason::Inactive | StopReason::Nested)
