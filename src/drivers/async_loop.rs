@@ -15,7 +15,7 @@ use super::async_phase::{
 };
 use super::cutoff::set_cutoff;
 use super::report::Report;
-use crate::engine::{CallState, Callable, Classify, IntoOutcome, Pending, Step, judge};
+use crate::engine::{Call, CallState, Callable, Classify, IntoOutcome, Pending, Step};
 use crate::policy::{NO_ATTEMPT_TIMEOUT_ERROR, Retry};
 
 pin_project! {
@@ -94,7 +94,7 @@ where
         if policy.config.budget.is_some() {
             this.state.credit_first_try(&policy.config);
         }
-        this.phase.project_replace(Phase::Done {
+        this.phase.set(Phase::Done {
             attempts: 1,
             stop_reason: None,
         });
@@ -176,13 +176,13 @@ impl<Outcome, C: Classify<Outcome>> RetryLoop<'_, Outcome, C> {
             None => ready!(self.poll_stage(cx)),
         };
         loop {
-            let step = judge::<_, C>(
-                self.policy,
-                self.state,
-                &mut self.number,
-                self.callable,
-                &outcome,
-            );
+            let mut call = Call {
+                config: &self.policy.config,
+                state: self.state,
+                attempt: &mut self.number,
+                callable: self.callable,
+            };
+            let step = call.step::<_, C>(self.policy, &outcome);
             let stop_reason = match &step {
                 Step::Success | Step::Retry(_) => None,
                 Step::Stopped(reason) => Some(*reason),

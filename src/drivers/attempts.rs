@@ -264,9 +264,6 @@ impl<E: Debug> Attempts<'_, E> {
         let took = self.state.attempt_took(config);
         let starts_anew = self.succeeded || self.state.is_healthy(config, took);
         let number = if starts_anew { 1 } else { self.number };
-        if self.state.is_nested(config) {
-            return None;
-        }
         let is_last = attempt_limit(config, mode).is_some_and(|limit| number >= limit);
         if is_last || self.state.is_nested(config) {
             return None;
@@ -567,7 +564,7 @@ impl<T: Debug, E: Debug> Attempts<'_, Result<T, E>> {
 
     fn step_outcome(&mut self, outcome: &Result<T, E>) -> Step {
         let Some(reason) = self.stop_reason else {
-            return self.step(|call, policy| call.judge::<_, ByOutcome>(policy, outcome));
+            return self.step(|call, policy| call.step::<_, ByOutcome>(policy, outcome));
         };
         // A call that has stopped ends well with a fine outcome all the same.
         let asks = !matches!(reason, StopReason::Inactive | StopReason::Nested)

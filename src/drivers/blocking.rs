@@ -98,7 +98,7 @@ fn retry_loop<O, C: Classify<O>>(
         callable,
     };
     loop {
-        match call.judge::<O, C>(policy, &outcome) {
+        match call.step::<O, C>(policy, &outcome) {
             Step::Success => return (outcome, number, None),
             Step::Stopped(reason) => return (outcome, number, Some(reason)),
             Step::Retry(pending) => {

@@ -3,7 +3,6 @@
 use std::any::type_name;
 use std::fmt::{self, Debug};
 
-use super::step::Failure;
 use crate::policy::{Decision, Retry};
 use crate::telemetry::RetryDetails;
 
@@ -76,6 +75,24 @@ impl<T: Debug, E: Debug> Classify<Result<T, E>> for ByOutcome {
             },
         })
     }
+}
+
+/// A failed attempt, whatever the type of its error.
+pub(crate) trait Failure {
+    /// Asks the predicate.
+    fn decide(&self) -> Decision;
+
+    /// Whether it is an `Ok` that the predicate may want to retry: it is a success if the call does not retry it.
+    fn is_ok(&self) -> bool;
+
+    fn error_type(&self) -> &'static str;
+
+    /// Writes the error for telemetry.
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+
+    fn has_own_hook(&self) -> bool;
+
+    fn call_own_hook(&self, details: &RetryDetails<'_>);
 }
 
 /// A failed attempt under a policy.

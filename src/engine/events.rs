@@ -2,38 +2,16 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Debug};
-use std::panic::Location;
 use std::time::Duration;
 
-use super::step::{Call, Failure};
+use super::call::{Call, Callable};
+use super::classify::Failure;
 use crate::policy::StopReason;
 use crate::telemetry::{
     self, BudgetLevel, GaveUp, OneLine, Recovered, RetryDetails, Severity, callable_name, contain,
 };
 use crate::testing::mode::Mode;
 use crate::time::Instant;
-
-/// What telemetry calls an operation, unless its policy has a name.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Callable {
-    /// The type of a closure or function: its path.
-    Type(&'static str),
-    /// Where a code block starts.
-    Place(&'static Location<'static>),
-}
-
-impl Callable {
-    /// The operation's own name.
-    #[inline]
-    pub(crate) fn of<F: ?Sized>() -> Self {
-        Self::Type(std::any::type_name::<F>())
-    }
-
-    /// The name of an operation whose type can't be named.
-    pub(crate) fn of_val<F: ?Sized>(_: &F) -> Self {
-        Self::of::<F>()
-    }
-}
 
 /// A failure as telemetry shows it.
 struct Shown<'a>(&'a dyn Failure);

@@ -4,16 +4,13 @@
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
-
-use super::classify::Classify;
-use super::events::{self, Callable};
+use super::call::Call;
+use super::classify::{Classify, Failure};
+use super::events;
 use super::pending::Pending;
-use super::state::CallState;
 use crate::backoff::{Backoff, WaitRange, random};
 use crate::budget::Permit;
 use crate::policy::{Config, Decision, Retry, StopReason};
-use crate::telemetry::RetryDetails;
 use crate::testing::mode::Mode;
 use crate::time::Instant;
 
@@ -28,55 +25,10 @@ pub(crate) enum Step {
     Retry(Pending),
 }
 
-/// A failed attempt, whatever the type of its error.
-pub(crate) trait Failure {
-    /// Asks the predicate.
-    fn decide(&self) -> Decision;
-
-    /// Whether it is an `Ok` that the predicate may want to retry: it is a success if the call does not retry it.
-    fn is_ok(&self) -> bool;
-
-    fn error_type(&self) -> &'static str;
-
-    /// Writes the error for telemetry.
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
-
-    fn has_own_hook(&self) -> bool;
-
-    fn call_own_hook(&self, details: &RetryDetails<'_>);
-}
-
-/// A call after one of its attempts, as the step function sees it.
-pub(crate) struct Call<'a> {
-    pub(crate) config: &'a Config,
-    pub(crate) state: &'a mut CallState,
-    /// The number of the attempt that has just ended, from 1.
-    pub(crate) attempt: &'a mut u32,
-    pub(crate) callable: Callable,
-}
-
-/// Decides what follows an outcome.
-#[inline]
-pub(crate) fn judge<O, C: Classify<O>>(
-    policy: &Retry<C::On>,
-    state: &mut CallState,
-    attempt: &mut u32,
-    callable: Callable,
-    outcome: &O,
-) -> Step {
-    let mut call = Call {
-        config: &policy.config,
-        state,
-        attempt,
-        callable,
-    };
-    call.judge::<O, C>(policy, outcome)
-}
-
 impl Call<'_> {
     /// Classifies an outcome and decides what follows it.
     #[inline]
-    pub(crate) fn judge<O, C: Classify<O>>(&mut self, policy: &Retry<C::On>, outcome: &O) -> Step {
+    pub(crate) fn step<O, C: Classify<O>>(&mut self, policy: &Retry<C::On>, outcome: &O) -> Step {
         match C::failure(policy, outcome) {
             None => self.succeed(),
             Some(failed) => self.fail(&failed),
@@ -183,11 +135,6 @@ impl Call<'_> {
     fn give_up(&mut self, failure: &dyn Failure, reason: StopReason, now: Option<Instant>) -> Step {
         events::gave_up(self, failure, reason, now);
         Step::Stopped(reason)
-    }
-
-    #[inline]
-    pub(super) fn now(&self) -> Option<Instant> {
-        self.state.now(self.config)
     }
 
     fn start_anew(&mut self) {

@@ -538,17 +538,25 @@ fn the_manifest_keeps_its_promises() {
 }
 
 #[test]
-fn the_map_of_tests_names_files_that_exist() {
-    let map = include_str!("../README.md");
-    let mut named = 0;
-    for name in map.split('`').skip(1).step_by(2) {
-        let is_path = Path::new(name)
-            .extension()
-            .is_some_and(|extension| extension == "rs")
-            && !name.contains('*');
-        let found = ["tests", "."].map(|folder| root().join(folder).join(name).exists());
-        assert!(!is_path || found.contains(&true), "{name}");
-        named += usize::from(is_path);
+fn maps_name_files_that_exist() {
+    let mut all = Vec::new();
+    for folder in ["src", "tests", "benches"] {
+        files(&root().join(folder), &mut all);
     }
-    assert!(named > 50, "{named}");
+    for (map, at_least) in [
+        (include_str!("../README.md"), 50),
+        (include_str!("../../CONTRIBUTING.md"), 25),
+        (include_str!("../../docs/design.md"), 5),
+    ] {
+        let names = map.split('`').skip(1).step_by(2).filter(|name| {
+            let is_source = Path::new(name).extension().is_some_and(|end| end == "rs");
+            is_source && !name.contains(['*', ' '])
+        });
+        let mut named = 0;
+        for name in names {
+            assert!(all.iter().any(|file| file.ends_with(name)), "{name}");
+            named += 1;
+        }
+        assert!(named >= at_least, "{named}");
+    }
 }

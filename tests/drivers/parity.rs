@@ -193,7 +193,10 @@ fn futures_on_tokios_timer_do_the_same() {
         waited += retries;
         with_permit += retries * usize::from(script.floor.is_some());
     }
-    assert!(with_permit > 100 && waited - with_permit > 100, "{waited} {with_permit}");
+    assert!(
+        with_permit > 100 && waited - with_permit > 100,
+        "{waited} {with_permit}"
+    );
 }
 
 #[cfg(feature = "tokio")]

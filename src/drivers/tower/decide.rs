@@ -30,7 +30,7 @@ macro_rules! decide_by_policy {
             #[inline]
             fn retry(&mut self, _: &mut Req, outcome: &mut Result<Res, $error>) -> Option<Sleep> {
                 let policy = &*self.retry;
-                self.request.follow(policy, |call| call.judge::<_, $classify>(policy, outcome))
+                self.request.follow(policy, |call| call.step::<_, $classify>(policy, outcome))
             }
 
             #[inline]
