@@ -25,7 +25,7 @@ use tower::{Layer, Service};
 type Answer = Result<u32, &'static str>;
 
 /// Answers by script, then always with the last line.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Server {
     script: Arc<Mutex<VecDeque<Answer>>>,
     requests: Arc<Mutex<Vec<u32>>>,
@@ -358,6 +358,15 @@ fn a_service_with_attempt_timeouts_has_room_when_the_inner_one_has() {
     assert_eq!(ready(), Poll::Pending);
     server.closed.store(true, Ordering::Relaxed);
     assert_eq!(ready(), Poll::Ready(Err("closed")));
+
+    let mut inner = service.get_ref().clone();
+    let attempt = Service::<u32>::call(&mut inner, 5);
+    assert_eq!(format!("{attempt:?}"), "AttemptFuture { .. }");
+    let shown = format!("{inner:?}");
+    assert!(
+        shown.starts_with("AttemptTimeout { service: Server"),
+        "{shown}"
+    );
 }
 
 #[test]
