@@ -1,10 +1,13 @@
 //! The cases that users of HTTP retry middleware report.
 
+use std::future::{pending, ready};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::pin::Pin;
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Body, Client, Method, Request};
 use stamina::Timer;
 use stamina::testing::VirtualClock;
@@ -26,10 +29,11 @@ struct Port {
 }
 
 fn ports() -> [Port; 2] {
-    let client = Client::builder()
-        .timeout(Duration::from_millis(300))
-        .build()
-        .unwrap();
+    let client = Client::builder().timeout(Duration::from_millis(300));
+    ports_with(&client.build().unwrap())
+}
+
+fn ports_with(client: &Client) -> [Port; 2] {
     let (clock, hand_clock) = (leak(VirtualClock::new()), leak(VirtualClock::new()));
     let mut http = Http::new(client.clone());
     http.policy = http.policy.attempts(ATTEMPTS).timeout(TIMEOUT);
@@ -50,7 +54,7 @@ fn ports() -> [Port; 2] {
         },
         Port {
             name: "by hand",
-            client,
+            client: client.clone(),
             send: Box::new(|request| Box::pin(by_hand.send(request))),
             clock: hand_clock,
         },
@@ -213,6 +217,44 @@ async fn refused_connections_are_retried_until_the_attempts_are_used_up() {
                 port.name
             );
         }
+    }
+}
+
+/// A resolver that never answers the first so many connections, and then names this machine.
+struct HangsFirst(Mutex<u32>);
+
+impl Resolve for HangsFirst {
+    fn resolve(&self, _: Name) -> Resolving {
+        let mut left = self.0.lock().unwrap();
+        if *left == 0 {
+            let here: Addrs = Box::new(std::iter::once(([127, 0, 0, 1], 0).into()));
+            return Box::pin(ready(Ok(here)));
+        }
+        *left -= 1;
+        Box::pin(pending())
+    }
+}
+
+#[tokio::test]
+async fn connections_that_are_not_made_in_time_are_retried() {
+    let port = |number: usize, hangs: u32| {
+        let client = Client::builder()
+            .connect_timeout(Duration::from_millis(30))
+            .dns_resolver(HangsFirst(Mutex::new(hangs)));
+        let [library, by_hand] = ports_with(&client.build().unwrap());
+        if number == 0 { library } else { by_hand }
+    };
+    for number in 0..2 {
+        let url = server(vec![status(200, "")]).replace("127.0.0.1", "name.test");
+        let recovers = port(number, 3);
+        let answer = recovers.get(&url).await.unwrap();
+        assert_eq!(answer.status, 200, "{}", recovers.name);
+        assert_eq!(recovers.waits().len(), 3, "{}", recovers.name);
+
+        let fails = port(number, ATTEMPTS);
+        let error = fails.get("http://name.test").await.unwrap_err();
+        assert!(error.is_connect() && error.is_timeout(), "{error:?}");
+        assert_eq!(fails.waits().len(), ATTEMPTS as usize - 1, "{}", fails.name);
     }
 }
 
