@@ -3,7 +3,6 @@
 use std::future::{pending, ready};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::pin::Pin;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
@@ -13,18 +12,19 @@ use stamina::Timer;
 use stamina::testing::VirtualClock;
 use stamina_cookbook::middleware::{Http, Outcome};
 
+use tokio::task::JoinHandle;
+
 use crate::by_hand;
 
 const ATTEMPTS: u32 = 5;
 const TIMEOUT: Duration = Duration::from_secs(1000);
 
-type Send = dyn Fn(Request) -> Pin<Box<dyn Future<Output = Outcome>>>;
-
 /// One of the two, and what it waited.
 struct Port {
     name: &'static str,
     client: Client,
-    send: Box<Send>,
+    /// In a task of its own.
+    send: Box<dyn Fn(Request) -> JoinHandle<Outcome>>,
     clock: &'static VirtualClock,
 }
 
@@ -49,13 +49,13 @@ fn ports_with(client: &Client) -> [Port; 2] {
         Port {
             name: "library",
             client: client.clone(),
-            send: Box::new(|request| Box::pin(http.send(request))),
+            send: Box::new(|request| tokio::spawn(async { http.send(request).await })),
             clock,
         },
         Port {
             name: "by hand",
             client: client.clone(),
-            send: Box::new(|request| Box::pin(by_hand.send(request))),
+            send: Box::new(|request| tokio::spawn(async { by_hand.send(request).await })),
             clock: hand_clock,
         },
     ]
@@ -75,7 +75,11 @@ impl Port {
     }
 
     async fn get(&self, url: &str) -> Outcome {
-        (self.send)(self.client.get(url).build().unwrap()).await
+        self.send(self.client.get(url).build().unwrap()).await
+    }
+
+    async fn send(&self, request: Request) -> Outcome {
+        (self.send)(request).await.unwrap()
     }
 }
 
@@ -174,7 +178,7 @@ async fn what_can_not_be_sent_twice_is_sent_once() {
         let stream = port.client.put(&url).body(chunks).build().unwrap();
         assert!(stream.try_clone().is_none(), "it has no copy");
         assert_eq!(
-            (port.send)(stream).await.unwrap().status,
+            port.send(stream).await.unwrap().status,
             503,
             "{}",
             port.name
@@ -182,7 +186,7 @@ async fn what_can_not_be_sent_twice_is_sent_once() {
 
         let post = || Request::new(Method::POST, url.parse().unwrap());
         assert_eq!(
-            (port.send)(post()).await.unwrap().status,
+            port.send(post()).await.unwrap().status,
             503,
             "{}",
             port.name
@@ -194,7 +198,7 @@ async fn what_can_not_be_sent_twice_is_sent_once() {
             .headers_mut()
             .insert("idempotency-key", "7".parse().unwrap());
         assert_eq!(
-            (port.send)(with_key).await.unwrap().status,
+            port.send(with_key).await.unwrap().status,
             200,
             "{}",
             port.name
