@@ -252,7 +252,7 @@ pub(crate) fn limits(path: &Path, curve: &[(f64, f64)], points: &[(u32, f64, f64
         legend(
             chart
                 .draw_series(line)?
-                .label("the limit for one failure at a time"),
+                .label("by the number of blind retries"),
             LINE,
         );
         let dots = points
