@@ -94,7 +94,7 @@ where
         if policy.config.budget.is_some() {
             this.state.credit_first_try(&policy.config);
         }
-        this.phase.project_replace(Phase::Done {
+        this.phase.set(Phase::Done {
             attempts: 1,
             stop_reason: None,
         });

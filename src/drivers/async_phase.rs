@@ -44,7 +44,6 @@ impl<F: FnMut() -> Fut, Fut, On> Operation<Fut, On> for F {
 pin_project! {
     // The number of the attempt stands in the variants, as it costs no room beside the enum's tag.
     #[project = PhaseProject]
-    #[project_replace = PhaseReplaced]
     pub(super) enum Phase<Fut> {
         New,
         Attempting { #[pin] attempt: Fut, number: u32 },
@@ -170,10 +169,7 @@ pub(super) fn run_attempt<O: Operation<Fut, On>, On, Fut: Future>(
     let _level = Level::inside_of(depth);
     if let Some(number) = begins {
         let attempt = operation.start();
-        // Unlike `set` this finds out in place that there is nothing to drop.
-        phase
-            .as_mut()
-            .project_replace(Phase::Attempting { attempt, number });
+        phase.set(Phase::Attempting { attempt, number });
     }
     let PhaseProject::Attempting { attempt, .. } = phase.project() else {
         unreachable!("an attempt is under way")

@@ -264,9 +264,6 @@ impl<E: Debug> Attempts<'_, E> {
         let took = self.state.attempt_took(config);
         let starts_anew = self.succeeded || self.state.is_healthy(config, took);
         let number = if starts_anew { 1 } else { self.number };
-        if self.state.is_nested(config) {
-            return None;
-        }
         let is_last = attempt_limit(config, mode).is_some_and(|limit| number >= limit);
         if is_last || self.state.is_nested(config) {
             return None;

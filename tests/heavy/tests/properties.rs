@@ -119,7 +119,9 @@ fn formula(settings: &Settings, own: Option<fn(u32) -> Duration>, number: u32) -
         Some(own) => own(number).min(LONGEST).as_secs_f64(),
         None if settings.wait_initial.is_zero() => 0.0,
         None => {
-            settings.wait_initial.as_secs_f64() * settings.wait_exp_base.powf(f64::from(number - 1))
+            // The exponent ends at 2^31 - 1.
+            let times = i32::try_from(number - 1).unwrap_or(i32::MAX);
+            settings.wait_initial.as_secs_f64() * settings.wait_exp_base.powf(f64::from(times))
         }
     };
     if settings.full_jitter {
@@ -185,7 +187,7 @@ proptest! {
         let wait_max = wait_max.min(LONGEST);
         let width = wait_jitter.min(wait_max);
         // A hint is a floor under the policy's own wait without jitter.
-        let own = settings.wait_initial.min(wait_max - width);
+        let own = settings.wait_initial.min(wait_max.saturating_sub(width));
         let shortest = wait.max(own);
         let longest = shortest.saturating_add(width).min(LONGEST);
         prop_assert!(shortest <= got && got <= longest, "{shortest:?} {got:?} {longest:?}");
