@@ -14,7 +14,7 @@ use crate::time::Sleep;
 ///
 /// Wait by [`block`](Self::block), by `.await`, or by means of your own and then [`skip`](Self::skip). Only then does the
 /// next attempt count, and only then is the budget's permit spent. Dropping it undoes the retry: the attempt is still the
-/// same, and the permit goes back. Hooks have been told of the retry by then, and what [`reset_after`] has started anew
+/// same, and the permit goes back. Hooks have seen the retry by then, and what [`reset_after`] has started anew
 /// stays so.
 ///
 /// [`reset_after`]: crate::Retry::reset_after

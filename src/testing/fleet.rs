@@ -1,9 +1,8 @@
 //! A fleet of clients of your own policy, in virtual time.
 //!
-//! Retries are there to hide small failures, and their danger is that they make big ones bigger: what is good for one
-//! client can keep a whole service down. [`Fleet`] shows that in a test, with the policy that you ship: how many
-//! attempts an outage makes of each call, how many small failures are hidden, and whether an overloaded server comes
-//! back.
+//! Retries hide small failures and make big ones bigger: what is good for one client can keep a whole service down.
+//! [`Fleet`] shows that in a test, with the policy that you ship: how many attempts an outage makes of each call, how
+//! many small failures are hidden, and whether an overloaded server comes back.
 //!
 //! Nothing sleeps, and no hook sees it. The simulated calls go through the same code as real ones ([`Retry::resume`],
 //! [`decide`](crate::Attempts::decide), [`succeed`](crate::Attempts::succeed)), so a change of the policy, or of this
@@ -57,8 +56,9 @@ use crate::time::nanos;
 /// phase's probability. After the last phase no more calls begin and its conditions stay; calls that have not ended
 /// five minutes later are counted as unfinished.
 ///
-/// The same settings and the same [`seed`](Self::seed) give the same outcome; other policies meet the same arrivals
-/// and the same luck. A policy that has a [`seed`](Retry::seed) of its own keeps it, and its herd can be seen.
+/// The same settings and the same [`seed`](Self::seed) give the same outcome. Another policy with the same seed gets the
+/// same arrivals and the same random failures. A policy that has a [`seed`](Retry::seed) of its own keeps it, so that the
+/// simulation shows what a shared seed does.
 ///
 /// # Examples
 ///
@@ -120,8 +120,7 @@ struct Conditions {
 impl<E: Debug> Fleet<E> {
     /// A fleet of clients of this policy, whose failed attempts all fail with this error.
     ///
-    /// The policy's predicate is asked about the error as ever: with one that it finds permanent, there are no
-    /// retries.
+    /// The policy's predicate sees the error, as in real calls: if it stops there, there are no retries.
     ///
     /// # Examples
     ///

@@ -1,6 +1,6 @@
 //! The picture of the default schedule in docs/motivation.md, drawn from `Retry::schedule()`.
 //!
-//! `UPDATE_PICTURES=1 cargo test --test picture` draws it anew.
+//! `UPDATE_PICTURES=1 cargo test --test docs picture` draws it anew.
 
 use stamina::Retry;
 

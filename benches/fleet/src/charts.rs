@@ -91,7 +91,7 @@ pub(crate) fn load(path: &Path, panels: &[Panel], mark: (&str, f64), end: f64) -
             most.max(*load).max(*goodput)
         });
     // Room for the legend above the curves.
-    let top = most * 1.6;
+    let top = most * 1.8;
     file(path, |area| {
         for (panel, area) in panels.iter().zip(area.split_evenly((panels.len(), 1))) {
             let mut chart = ChartBuilder::on(&area)
@@ -252,7 +252,7 @@ pub(crate) fn limits(path: &Path, curve: &[(f64, f64)], points: &[(u32, f64, f64
         legend(
             chart
                 .draw_series(line)?
-                .label("the limit for one failure at a time"),
+                .label("by the number of blind retries"),
             LINE,
         );
         let dots = points

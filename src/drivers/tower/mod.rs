@@ -111,8 +111,8 @@ impl<E> Parts<E> {
 
 /// # Run it: tower
 impl Retry<BoxError> {
-    /// This policy for tower's `Retry` layer (feature `tower`): one that can be awaited inside of a spawned task. See
-    /// [`tower`](crate::tower).
+    /// This policy for tower's `Retry` layer (feature `tower`): one that can be awaited inside of a spawned task. A policy
+    /// on any other error has this method too. See [`tower`](crate::tower).
     ///
     /// # Examples
     ///

@@ -14,7 +14,7 @@ const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// A call under way.
 pub(super) struct Call {
-    /// Its own randomness: the same call of the same fleet has the same luck under every policy.
+    /// Its own randomness: the same call of the same fleet draws the same numbers under every policy.
     pub(super) seed: u64,
     pub(super) start: u64,
     /// When the attempt under way was sent.

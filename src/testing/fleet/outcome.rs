@@ -1,4 +1,4 @@
-//! What came of a simulation.
+//! The result of a simulation.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,7 +11,7 @@ const WINDOW: usize = 10;
 /// The share of calls that must succeed in each window.
 const FINE: f64 = 0.95;
 
-/// What came of a simulation: an account of each phase, and of each second. Its `Display` is a table.
+/// The result of a simulation: an account of each phase, and of each second. Its `Display` is a table.
 ///
 /// # Examples
 ///
@@ -43,7 +43,7 @@ pub struct Outcome {
     pub seconds: Vec<Second>,
 }
 
-/// What came of the calls that began in one phase.
+/// The result of the calls that began in one phase.
 ///
 /// # Examples
 ///
@@ -85,8 +85,8 @@ pub struct Phase {
     /// How long these calls took, the failed ones too.
     pub took: Spread,
     /// Time from the start of this phase until the fleet was well for the rest of it: from then on at least 95 % of
-    /// the calls that began in any 10 s of this phase succeeded. `None` if it never came to that, and in a phase
-    /// without calls.
+    /// the calls that began in any 10 s of this phase succeeded. `None` if that never happened, and in a phase without
+    /// calls.
     pub recovery: Option<Duration>,
     stopped: [u64; REASONS.len()],
 }
@@ -154,7 +154,7 @@ impl Phase {
         }
     }
 
-    /// Attempts for each call: what retries make of the load. 1 where there were no calls.
+    /// Attempts for each call: what retries make of the load. 1 if there were no calls.
     ///
     /// # Examples
     ///
@@ -175,7 +175,7 @@ impl Phase {
         share(self.attempts, self.calls)
     }
 
-    /// The share of calls that succeeded, from 0 to 1. 1 where there were no calls.
+    /// The share of calls that succeeded, from 0 to 1. 1 if there were no calls.
     ///
     /// # Examples
     ///

@@ -75,7 +75,7 @@ impl Spread {
         self.count
     }
 
-    /// The mean; zero where there were none.
+    /// The mean; zero if there were none.
     ///
     /// # Examples
     ///
@@ -92,7 +92,7 @@ impl Spread {
         Duration::from_nanos(u64::try_from(mean).unwrap_or(u64::MAX))
     }
 
-    /// The longest; zero where there were none.
+    /// The longest; zero if there were none.
     ///
     /// # Examples
     ///
@@ -108,7 +108,7 @@ impl Spread {
         Duration::from_nanos(self.longest)
     }
 
-    /// The duration that this share of them does not exceed, to within 1/32 upwards; zero where there were none.
+    /// The duration that this share of them does not exceed, to within 1/32 upwards; zero if there were none.
     ///
     /// A share below 0 counts as 0, one above 1 as 1.
     ///

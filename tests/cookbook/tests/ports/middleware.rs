@@ -1,35 +1,39 @@
 //! The cases that users of HTTP retry middleware report.
 
+use std::future::{pending, ready};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::pin::Pin;
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Body, Client, Method, Request};
 use stamina::Timer;
 use stamina::testing::VirtualClock;
 use stamina_cookbook::middleware::{Http, Outcome};
+
+use tokio::task::JoinHandle;
 
 use crate::by_hand;
 
 const ATTEMPTS: u32 = 5;
 const TIMEOUT: Duration = Duration::from_secs(1000);
 
-type Send = dyn Fn(Request) -> Pin<Box<dyn Future<Output = Outcome>>>;
-
 /// One of the two, and what it waited.
 struct Port {
     name: &'static str,
     client: Client,
-    send: Box<Send>,
+    /// In a task of its own.
+    send: Box<dyn Fn(Request) -> JoinHandle<Outcome>>,
     clock: &'static VirtualClock,
 }
 
 fn ports() -> [Port; 2] {
-    let client = Client::builder()
-        .timeout(Duration::from_millis(300))
-        .build()
-        .unwrap();
+    let client = Client::builder().timeout(Duration::from_millis(300));
+    ports_with(&client.build().unwrap())
+}
+
+fn ports_with(client: &Client) -> [Port; 2] {
     let (clock, hand_clock) = (leak(VirtualClock::new()), leak(VirtualClock::new()));
     let mut http = Http::new(client.clone());
     http.policy = http.policy.attempts(ATTEMPTS).timeout(TIMEOUT);
@@ -45,13 +49,13 @@ fn ports() -> [Port; 2] {
         Port {
             name: "library",
             client: client.clone(),
-            send: Box::new(|request| Box::pin(http.send(request))),
+            send: Box::new(|request| tokio::spawn(async { http.send(request).await })),
             clock,
         },
         Port {
             name: "by hand",
-            client,
-            send: Box::new(|request| Box::pin(by_hand.send(request))),
+            client: client.clone(),
+            send: Box::new(|request| tokio::spawn(async { by_hand.send(request).await })),
             clock: hand_clock,
         },
     ]
@@ -71,7 +75,11 @@ impl Port {
     }
 
     async fn get(&self, url: &str) -> Outcome {
-        (self.send)(self.client.get(url).build().unwrap()).await
+        self.send(self.client.get(url).build().unwrap()).await
+    }
+
+    async fn send(&self, request: Request) -> Outcome {
+        (self.send)(request).await.unwrap()
     }
 }
 
@@ -170,7 +178,7 @@ async fn what_can_not_be_sent_twice_is_sent_once() {
         let stream = port.client.put(&url).body(chunks).build().unwrap();
         assert!(stream.try_clone().is_none(), "it has no copy");
         assert_eq!(
-            (port.send)(stream).await.unwrap().status,
+            port.send(stream).await.unwrap().status,
             503,
             "{}",
             port.name
@@ -178,7 +186,7 @@ async fn what_can_not_be_sent_twice_is_sent_once() {
 
         let post = || Request::new(Method::POST, url.parse().unwrap());
         assert_eq!(
-            (port.send)(post()).await.unwrap().status,
+            port.send(post()).await.unwrap().status,
             503,
             "{}",
             port.name
@@ -190,7 +198,7 @@ async fn what_can_not_be_sent_twice_is_sent_once() {
             .headers_mut()
             .insert("idempotency-key", "7".parse().unwrap());
         assert_eq!(
-            (port.send)(with_key).await.unwrap().status,
+            port.send(with_key).await.unwrap().status,
             200,
             "{}",
             port.name
@@ -213,6 +221,44 @@ async fn refused_connections_are_retried_until_the_attempts_are_used_up() {
                 port.name
             );
         }
+    }
+}
+
+/// A resolver that never answers the first so many connections, and then names this machine.
+struct HangsFirst(Mutex<u32>);
+
+impl Resolve for HangsFirst {
+    fn resolve(&self, _: Name) -> Resolving {
+        let mut left = self.0.lock().unwrap();
+        if *left == 0 {
+            let here: Addrs = Box::new(std::iter::once(([127, 0, 0, 1], 0).into()));
+            return Box::pin(ready(Ok(here)));
+        }
+        *left -= 1;
+        Box::pin(pending())
+    }
+}
+
+#[tokio::test]
+async fn connections_that_are_not_made_in_time_are_retried() {
+    let port = |number: usize, hangs: u32| {
+        let client = Client::builder()
+            .connect_timeout(Duration::from_millis(30))
+            .dns_resolver(HangsFirst(Mutex::new(hangs)));
+        let [library, by_hand] = ports_with(&client.build().unwrap());
+        if number == 0 { library } else { by_hand }
+    };
+    for number in 0..2 {
+        let url = server(vec![status(200, "")]).replace("127.0.0.1", "name.test");
+        let recovers = port(number, 3);
+        let answer = recovers.get(&url).await.unwrap();
+        assert_eq!(answer.status, 200, "{}", recovers.name);
+        assert_eq!(recovers.waits().len(), 3, "{}", recovers.name);
+
+        let fails = port(number, ATTEMPTS);
+        let error = fails.get("http://name.test").await.unwrap_err();
+        assert!(error.is_connect() && error.is_timeout(), "{error:?}");
+        assert_eq!(fails.waits().len(), ATTEMPTS as usize - 1, "{}", fails.name);
     }
 }
 

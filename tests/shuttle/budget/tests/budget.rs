@@ -215,7 +215,7 @@ fn after_a_long_time_no_order_revives_a_surplus() {
     });
 }
 
-/// Fault: a budget that is made when it is first asked for.
+/// Fault: a hasher with a seed of its own for each look-up.
 #[test]
 fn threads_find_the_same_budget_for_a_key() {
     every_order(|| {
