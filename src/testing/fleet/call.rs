@@ -62,3 +62,30 @@ pub(super) fn exponential(random: &mut Rng, mean: f64) -> u64 {
     let time = -(1.0 - random.f64()).ln() * mean;
     if time.is_nan() { u64::MAX } else { time as u64 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{BACK, Call, HUNG, THERE};
+    use std::collections::HashSet;
+
+    #[test]
+    fn each_attempt_of_a_call_draws_numbers_of_its_own_for_each_purpose() {
+        for seed in 0..8 {
+            let draw = |made, purpose| {
+                let call = Call {
+                    seed,
+                    start: 0,
+                    sent: 0,
+                    client: 0,
+                    made,
+                    phase: 0,
+                };
+                call.random(purpose).u64(..)
+            };
+            let drawn: HashSet<_> = (0..10)
+                .flat_map(|made| [THERE, BACK, HUNG].map(|purpose| draw(made, purpose)))
+                .collect();
+            assert_eq!(drawn.len(), 30, "seed {seed}");
+        }
+    }
+}
