@@ -252,6 +252,7 @@ fn debug_shows_what_was_set() {
     }
     let closures = Retry::on::<()>().when(|()| true).on_retry(|(), _| {});
     assert_ne!(format!("{closures:?}"), format!("{:?}", Retry::on::<()>()));
+    assert_eq!(format!("{:?}", *closures), "Parts { .. }");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::support;
-use crate::support::clock;
+use crate::support::{ManualClock, clock};
 use futures::executor::block_on;
 use stamina::instrument::{self, GaveUp, Hook, Recovered, RetryDetails};
 use stamina::testing::{self, Testing, VirtualClock};
@@ -464,6 +464,20 @@ fn hooks_are_told() {
             "search gave up after 3: attempts_exhausted",
         ]
     );
+}
+
+#[test]
+fn the_clock_is_read_when_a_request_is_sent_and_when_an_attempt_fails() {
+    for (failures, reads) in [(0, 1), (1, 2), (2, 3)] {
+        let clock = ManualClock::new();
+        let policy = Retry::on::<&str>()
+            .fixed(Duration::ZERO)
+            .timer(clock.timer());
+        let mut script = vec![Err("down"); failures];
+        script.push(Ok(1));
+        assert_eq!(send(&policy, &server(&script), 5), Ok(1));
+        assert_eq!(clock.reads(), reads, "{failures} failures");
+    }
 }
 
 #[test]
