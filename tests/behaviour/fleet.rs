@@ -824,10 +824,31 @@ fn nonsense_is_refused_by_name_value_and_range() {
             || fleet().phase(secs(1), failure),
         );
     }
-    refused(
-        "stamina: the `load` of a surge is -1, but must be at least 0 and at most 1e6 (2 is twice the rate)",
-        || fleet().surge(secs(1), -1.0),
-    );
+    for (load, shown) in [(-1.0, "-1"), (2e6, "2000000"), (f64::NAN, "NaN")] {
+        refused(
+            &format!(
+                "stamina: the `load` of a surge is {shown}, but must be at least 0 and at most 1e6 (2 is twice the rate)"
+            ),
+            || fleet().surge(secs(1), load),
+        );
+    }
+    for (share, shown) in [(-0.1, "-0.1"), (1.5, "1.5"), (f64::NAN, "NaN")] {
+        refused(
+            &format!(
+                "stamina: the `share` of a `Server`'s hung attempts is {shown}, but must be at least 0 and at most 1 (0.1 is one attempt in ten)"
+            ),
+            || Server::new().hung(share, secs(1)),
+        );
+    }
+    // The ends of the ranges are legal.
+    for share in [0.0, 1.0] {
+        let _ = Server::new().hung(share, secs(1));
+        drop(fleet().phase(secs(1), share));
+    }
+    for load in [0.0, 1e6] {
+        drop(fleet().surge(secs(1), load));
+    }
+    drop(fleet().rate(1e9));
     refused(
         "stamina: the `length` of a phase is 0 s, but must be longer than 0 and at most a year",
         || fleet().cut_off(Duration::ZERO),
