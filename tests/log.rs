@@ -22,6 +22,8 @@ struct Kept {
     target: String,
     text: String,
     pairs: BTreeMap<String, String>,
+    /// How many key-values there are, that of `callable`, and that of a key that no record has.
+    looked_up: (usize, Option<String>, Option<String>),
 }
 
 thread_local! {
@@ -36,6 +38,8 @@ enum Shows {
     Text,
     /// Two loggers behind one, of which the second shows the text alone.
     BothAndText,
+    /// It drops the record.
+    Nothing,
 }
 
 /// Keeps the records of each thread.
@@ -47,13 +51,22 @@ impl Log for Capture {
     }
 
     fn log(&self, record: &Record<'_>) {
+        let shows = SHOWS.get();
+        if shows == Shows::Nothing {
+            return;
+        }
+        let look_up = |key: &str| Some(record.key_values().get(key.into())?.to_string());
         let mut kept = Kept {
             level: record.level(),
             target: record.target().to_owned(),
             text: record.args().to_string(),
             pairs: BTreeMap::new(),
+            looked_up: (
+                record.key_values().count(),
+                look_up("callable"),
+                look_up("colour"),
+            ),
         };
-        let shows = SHOWS.get();
         if shows != Shows::Text {
             let mut pairs = Pairs(BTreeMap::new());
             record.key_values().visit(&mut pairs).unwrap();
@@ -188,6 +201,33 @@ fn all_is_in_the_text_if_the_logger_shows_no_key_values() {
             ]
         );
     }
+}
+
+#[test]
+fn a_logger_that_drops_a_record_says_nothing_about_what_it_shows() {
+    let records = logged_by(Shows::Text, || {
+        SHOWS.set(Shows::Nothing);
+        assert!(policy().attempts(1).call(down).is_err());
+        SHOWS.set(Shows::Text);
+        assert!(policy().attempts(1).call(down).is_err());
+    });
+    let [seen] = &records[..] else {
+        panic!("{records:#?}");
+    };
+    assert!(seen.text.contains(" callable=fetch "), "{}", seen.text);
+}
+
+#[test]
+fn a_logger_may_look_up_a_single_key() {
+    let records = logged_by(Shows::Text, || {
+        assert!(policy().attempts(1).call(down).is_err());
+    });
+    let [seen] = &records[..] else {
+        panic!("{records:#?}");
+    };
+    assert_eq!(seen.looked_up, (6, Some("fetch".to_owned()), None));
+    // Who reads one key shows not all of them.
+    assert!(seen.text.contains(" callable=fetch "), "{}", seen.text);
 }
 
 #[test]

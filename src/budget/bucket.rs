@@ -177,3 +177,42 @@ impl Level {
         ((self.units << TICK_BITS) as u64) | (self.tick & TICK_MASK)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Bucket, FORGOTTEN, Instant, Level, MOST_UNITS, TICK_BITS, TOKEN};
+    use std::time::Duration;
+
+    /// Units and tick at `tick` of a surplus of one token of tick `written`; the latest tick that the bucket knows is `latest`.
+    fn level(written: u64, tick: u64, latest: u64) -> (i64, u64) {
+        let word = Level {
+            units: TOKEN,
+            tick: written,
+        };
+        let level = Bucket::new(Duration::from_secs(1)).level(word.pack(), tick, latest);
+        (level.units, level.tick)
+    }
+
+    #[test]
+    fn a_surplus_is_forgotten_however_long_ago_it_was() {
+        let around = 1 << TICK_BITS;
+        for tick in [FORGOTTEN, FORGOTTEN + 1, around - 1, around, 5 * around] {
+            assert_eq!(level(0, tick, 0), (0, tick));
+        }
+    }
+
+    #[test]
+    fn a_surplus_that_another_thread_wrote_later_is_taken_at_its_time() {
+        assert_eq!(level(100, 90, 90), (TOKEN, 100));
+        assert_eq!(level(90, 90, 90), (TOKEN, 90));
+        assert_eq!(level(90, 100, 90).1, 100);
+    }
+
+    #[test]
+    fn a_surplus_ends_at_the_most_that_the_word_holds() {
+        let bucket = Bucket::new(Duration::from_secs(1));
+        let now = Instant::now();
+        bucket.update(now, |_| Some(i64::MAX));
+        assert_eq!(bucket.units(now), MOST_UNITS);
+    }
+}

@@ -466,4 +466,8 @@ fn outermost_only_neither_asks_its_predicate_nor_its_budget_nor_feeds_it() {
     assert!(credited > 2.0, "{credited}");
     let each = credited - 2.0;
     assert!((balance() - credited - each).abs() < 1e-9, "{}", balance());
+    // The same policy outside of any call feeds its budget like every other.
+    inner.call(|| Ok(())).unwrap();
+    let thrice = 2.0 + 3.0 * each;
+    assert!((balance() - thrice).abs() < 1e-9, "{}", balance());
 }

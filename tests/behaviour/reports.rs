@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crate::support::drivers::{drivers, outcome_drivers, through_all};
 use crate::support::{Event, Recorder, clock, lock};
@@ -171,4 +172,20 @@ fn whatever_an_error_writes_it_is_one_line_of_at_most_1024_bytes() {
             lock(&written)
         );
     }
+}
+
+#[test]
+fn a_resumed_call_that_must_not_retry_has_not_recovered() {
+    let (recorder, _hooks) = Recorder::here();
+    let succeed = |policy: &Retry<&'static str>| policy.resume(1, Duration::ZERO).succeed(());
+    succeed(&policy());
+    assert_eq!(recorder.short(), ["recovered 2"]);
+    let inner = || {
+        succeed(&policy().outermost_only());
+        Ok(())
+    };
+    policy().call(inner).unwrap();
+    let _off = stamina::testing::inactive();
+    succeed(&policy());
+    assert_eq!(recorder.take(), []);
 }

@@ -1,4 +1,5 @@
 //! `reset_after`: an attempt that ran for long enough was healthy, so its failure starts the call anew.
+#![allow(clippy::float_cmp, reason = "these balances are exact")]
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -6,7 +7,7 @@ use std::time::Duration;
 
 use crate::support::drivers::through_all;
 use crate::support::{Recorder, clock, ms, secs};
-use stamina::{Budget, Retry, StopReason, Timer};
+use stamina::{Budget, Clock, Retry, StopReason, Timer};
 
 /// Runs a connection by every driver. Its sessions last so long and then break; after the last it succeeds. Says how many
 /// there were and how long the waits between them were.
@@ -132,6 +133,29 @@ fn a_healthy_attempt_credits_the_budget() {
     connect(set(secs(61)), &[secs(60); 4], |name, made, _| {
         assert_eq!(made, 1, "{name}");
     });
+}
+
+#[test]
+fn a_healthy_attempt_gives_a_token_back_only_if_it_took_one() {
+    let clock = clock();
+    let budget = Arc::new(Budget::new().floor(5).ratio(0.25));
+    let policy = Retry::on::<&str>()
+        .fixed(secs(1))
+        .reset_after(secs(60))
+        .shared_budget(Arc::clone(&budget))
+        .timer(Timer::custom(clock));
+    let balance = || budget.balance(clock.now());
+    policy.start().again("down").unwrap();
+    assert_eq!(balance(), 4.0);
+    // The first attempt of a call is no retry: only the ratio comes in, and the retry takes its token.
+    let mut attempts = policy.start();
+    clock.advance(secs(60));
+    attempts.again("lost").unwrap();
+    assert_eq!(balance(), 3.25);
+    // The second one is.
+    clock.advance(secs(60));
+    attempts.again("lost").unwrap();
+    assert_eq!(balance(), 3.5);
 }
 
 #[test]

@@ -433,6 +433,21 @@ fn no_wait_overflows() {
 }
 
 #[test]
+fn waits_that_do_not_grow_are_exact_to_the_nanosecond() {
+    // A year and a nanosecond: more digits than a float has.
+    let initial = Duration::new(31_536_000, 1);
+    for base in [1.0, 2.0] {
+        let policy = endless()
+            .wait_initial(initial)
+            .wait_max(Duration::MAX)
+            .wait_jitter(Duration::ZERO)
+            .wait_exp_base(base);
+        assert_eq!(policy.delays().next(), Some(initial), "base {base}");
+    }
+    assert_eq!(endless().fixed(initial).delays().nth(9), Some(initial));
+}
+
+#[test]
 fn a_schedule_has_as_many_items_as_there_can_be_retries() {
     for attempts in [1, 2, 3, 50] {
         let schedule = Retry::on::<()>().attempts(attempts).schedule();

@@ -181,3 +181,33 @@ fn outcomes_settle_like_errors() {
     let permanent = policy.start().settle(Err("refused"));
     assert_eq!(permanent, ControlFlow::Break(Err("refused")));
 }
+
+#[test]
+fn after_a_stop_a_fine_outcome_begins_anew_and_any_other_does_not() {
+    let policy = Retry::on::<Result<u16, &'static str>>()
+        .attempts(1)
+        .timer(Timer::custom(clock()));
+    let picky = policy.clone().when(|outcome| *outcome == Ok(503));
+    let after_a_stop = |policy: &Retry<Result<u16, &'static str>>, outcome| {
+        let mut attempts = policy.start();
+        assert!(attempts.settle(Err("down")).is_break());
+        assert!(attempts.stop_reason().is_some());
+        assert_eq!(attempts.settle(outcome), ControlFlow::Break(outcome));
+        attempts.stop_reason()
+    };
+    assert_eq!(after_a_stop(&policy, Ok(503)), None);
+    let exhausted = Some(StopReason::AttemptsExhausted);
+    assert_eq!(after_a_stop(&policy, Err("down")), exhausted);
+    // The predicate says what is fine.
+    let permanent = Some(StopReason::NotRetryable);
+    assert_eq!(after_a_stop(&picky, Ok(404)), None);
+    assert_eq!(after_a_stop(&picky, Ok(503)), permanent);
+    assert_eq!(after_a_stop(&picky, Err("down")), permanent);
+    // It is not asked if there are no retries.
+    let _off = stamina::testing::inactive();
+    assert_eq!(after_a_stop(&picky, Ok(503)), None);
+    assert_eq!(
+        after_a_stop(&picky, Err("down")),
+        Some(StopReason::Inactive)
+    );
+}

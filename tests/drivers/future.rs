@@ -8,6 +8,7 @@ use futures::executor::block_on;
 use stamina::testing::{self, Testing, VirtualClock};
 use stamina::{Decision, Retry, StopReason, Timer};
 use std::cell::Cell;
+use std::fmt::Debug;
 use std::future::{Future, pending, poll_fn, ready};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -25,6 +26,10 @@ static POLICY: Retry<&str> = Retry::on::<&str>()
 /// Waits 100 ms, 200 ms, ...; until the clock is told that they are over.
 fn steered(clock: &'static ManualClock) -> Retry<&'static str> {
     Retry::on().wait_jitter(Duration::ZERO).timer(clock.timer())
+}
+
+fn down() -> Result<(), &'static str> {
+    Err("down")
 }
 
 #[test]
@@ -53,6 +58,28 @@ fn nothing_happens_before_the_first_poll() {
     assert_eq!(made.get(), 0);
     block_on(future).unwrap();
     assert_eq!(made.get(), 1);
+}
+
+#[test]
+fn each_future_shows_what_it_is() {
+    let operation = || ready(down());
+    let outcomes = Retry::on::<Result<(), &str>>();
+    let wrapped = POLICY.wrap_async(|()| ready(down()));
+    let futures: [&dyn Debug; 4] = [
+        &POLICY.call_async(operation),
+        &POLICY.report_async(operation),
+        &outcomes.call_outcome_async(operation),
+        &wrapped(()),
+    ];
+    assert_eq!(
+        futures.map(|future| format!("{future:?}")),
+        [
+            "RetryFuture(new)",
+            "ReportFuture(new)",
+            "OutcomeFuture(new)",
+            "WrapFuture(new)"
+        ]
+    );
 }
 
 #[test]

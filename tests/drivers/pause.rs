@@ -51,6 +51,12 @@ fn it_says_how_long_and_counts_only_when_it_is_over() {
     assert_eq!(stage.clock.slept(), [ms(100)]);
     assert_eq!((attempts.number(), attempts.waited()), (2, ms(100)));
     stage.holds(4.0);
+    let future = attempts.pause(&"down").unwrap().into_future();
+    let shown = format!("{future:?}");
+    assert!(
+        shown.starts_with("PauseFuture") && shown.contains("200ms"),
+        "{shown}"
+    );
 }
 
 #[test]

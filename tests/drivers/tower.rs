@@ -25,7 +25,7 @@ use tower::{Layer, Service};
 type Answer = Result<u32, &'static str>;
 
 /// Answers by script, then always with the last line.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Server {
     script: Arc<Mutex<VecDeque<Answer>>>,
     requests: Arc<Mutex<Vec<u32>>>,
@@ -347,6 +347,29 @@ fn a_token_goes_back_when_the_request_is_dropped_before_its_retry_is_sent() {
 }
 
 #[test]
+fn a_service_with_attempt_timeouts_has_room_when_the_inner_one_has() {
+    let server = server(&[Ok(1)]);
+    let policy = plain(clock()).attempt_timeout(ms(1000), || "slow");
+    let mut service = policy.tower().layer(server.clone());
+    let mut ready =
+        || Service::<u32>::poll_ready(&mut service, &mut Context::from_waker(Waker::noop()));
+    assert_eq!(ready(), Poll::Ready(Ok(())));
+    server.ready.store(false, Ordering::Relaxed);
+    assert_eq!(ready(), Poll::Pending);
+    server.closed.store(true, Ordering::Relaxed);
+    assert_eq!(ready(), Poll::Ready(Err("closed")));
+
+    let mut inner = service.get_ref().clone();
+    let attempt = Service::<u32>::call(&mut inner, 5);
+    assert_eq!(format!("{attempt:?}"), "AttemptFuture { .. }");
+    let shown = format!("{inner:?}");
+    assert!(
+        shown.starts_with("AttemptTimeout { service: Server"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn a_token_is_spent_once_its_retry_is_sent() {
     /// Hangs from the second request on.
     #[derive(Clone)]
@@ -452,6 +475,13 @@ fn the_policys_own_hook_is_told() {
         .on_retry(move |error, details| hook.lock().unwrap().push((*error, details.retry_num)));
     send(&policy, &server(&[Err("a")]), 5).unwrap_err();
     assert_eq!(*told.lock().unwrap(), [("a", 1), ("a", 2)]);
+
+    // With the request in the predicate too, but not of a response, which is no error.
+    told.lock().unwrap().clear();
+    let by_request = policy.tower().when_request(|_: &u32, _: &Answer| true);
+    let mut service = RetryLayer::new(by_request).layer(server(&[Ok(503), Err("b")]));
+    assert_eq!(block_on(service.call(5)), Err("b"));
+    assert_eq!(*told.lock().unwrap(), [("b", 2)]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Clients as people build them with tower: boxed errors, layers around and inside, spawned tasks, attempt timeouts.
 #![cfg(feature = "tower")]
 
-use std::future::{Future, pending};
+use std::future::{Future, pending, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,7 +14,7 @@ use stamina::{Budget, Clock, Decision, Retry, Timer, when};
 use tower::retry::RetryLayer;
 use tower::{BoxError, Layer, Service, ServiceBuilder};
 
-use crate::support::{ManualClock, Recorder, clock, ms, panic_message, poll, secs};
+use crate::support::{Event, ManualClock, Recorder, clock, ms, panic_message, poll, secs};
 
 type Reply = Pin<Box<dyn Future<Output = Result<u16, &'static str>> + Send>>;
 
@@ -123,7 +123,7 @@ impl Service<String> for Web {
 
     fn call(&mut self, _: String) -> Self::Future {
         let is_busy = self.0.fetch_add(1, Ordering::Relaxed) < self.1;
-        std::future::ready(Ok(if is_busy { 503 } else { 200 }))
+        ready(Ok(if is_busy { 503 } else { 200 }))
     }
 }
 
@@ -294,4 +294,31 @@ fn a_long_poll_that_breaks_after_a_healthy_time_starts_anew() {
     assert_eq!(recorder.short(), ["retry 1"; 5]);
     assert_eq!(server.requests(), 5);
     drop(reply);
+}
+
+#[test]
+fn calls_inside_of_a_service_are_as_deep_as_their_request_was_made() {
+    fn retries(_: &str, _: u32) -> Reply {
+        Box::pin(async {
+            let policy = Retry::on().attempts(2).timer(Timer::custom(clock()));
+            policy.call_async(|| ready(Err::<u16, _>("down"))).await
+        })
+    }
+    let policy = Retry::on::<&str>()
+        .attempts(2)
+        .timer(Timer::custom(clock()))
+        .attempt_timeout(secs(3), || "slow");
+    let (recorder, _hooks) = Recorder::here();
+    // The request is made inside of the outer call and sent on after it.
+    let mut client = policy.tower().layer(Server::new(retries));
+    let outer = Retry::on::<&str>();
+    let reply = outer.call(|| Ok(client.call("GET /"))).unwrap();
+    assert_eq!(block_on(reply), Err("down"));
+    let depth = |event: &Event| match event {
+        Event::Retry { depth, .. } | Event::GaveUp { depth, .. } => *depth,
+        Event::Recovered { .. } => panic!("{event:?}"),
+    };
+    // Each request is retried inside and given up on, then the client retries or gives up.
+    let depths: Vec<_> = recorder.take().iter().map(depth).collect();
+    assert_eq!(depths, [2, 2, 1, 2, 2, 1]);
 }
