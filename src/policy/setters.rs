@@ -293,9 +293,9 @@ impl<E> Retry<E> {
     /// budget is credited with a success. So a loop that reconnects is one line:
     /// `LINK.call_async(|| session()).await`.
     ///
-    /// An attempt that took as long as its [`attempt_timeout`](Self::attempt_timeout) hung: it is not healthy. An attempt
-    /// timeout also cuts at the deadline, healthy or not: if sessions are longer than the timeout, lift it
-    /// ([`no_timeout`](Self::no_timeout)). An error that the predicate does not retry ends the call, and the budget is not
+    /// An attempt that took as long as its [`attempt_timeout`](Self::attempt_timeout) hung: it is not healthy. The same goes
+    /// for one that ran into the deadline under a policy with an attempt timeout, which cuts there too: if sessions are
+    /// longer than the timeout, lift it ([`no_timeout`](Self::no_timeout)). An error that the predicate does not retry ends the call, and the budget is not
     /// credited.
     ///
     /// # Panics
