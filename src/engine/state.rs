@@ -271,7 +271,7 @@ impl CallState {
     }
 
     /// Whether the attempt under way starts the call anew if it fails now after it `took` so long. One that ran into its
-    /// attempt timeout has hung.
+    /// attempt timeout, or into the deadline that this cuts at too, has hung.
     pub(crate) fn is_healthy(&self, config: &Config, took: Option<Duration>) -> bool {
         let Some((healthy, took)) = config.reset_after.zip(took) else {
             return false;
@@ -279,11 +279,12 @@ impl CallState {
         let cutoff = self.extended().and_then(|call| call.cutoff.as_ref());
         let has_hung = match cutoff {
             Some(cutoff) => cutoff.has_cut,
-            // Attempts of a code block, a service or a blocking call are not cut by this state.
-            None => config
-                .settings
-                .attempt_timeout
-                .is_some_and(|limit| took >= limit),
+            // Attempts of a code block, a service or a blocking call are not cut by this state. What cuts them does so at
+            // the attempt timeout or at the deadline.
+            None => config.settings.attempt_timeout.is_some_and(|limit| {
+                let left = || self.remaining(config, self.now(config));
+                took >= limit || left().is_some_and(|left| left.is_zero())
+            }),
         };
         took >= healthy && !has_hung
     }

@@ -293,10 +293,10 @@ impl<E> Retry<E> {
     /// budget is credited with a success. So a loop that reconnects is one line:
     /// `LINK.call_async(|| session()).await`.
     ///
-    /// An attempt that took as long as its [`attempt_timeout`](Self::attempt_timeout) hung: it is not healthy. An attempt
-    /// timeout also cuts at the deadline, healthy or not: if sessions are longer than the timeout, lift it
-    /// ([`no_timeout`](Self::no_timeout)). An error that the predicate does not retry ends the call, and the budget is not
-    /// credited.
+    /// An attempt that took as long as its [`attempt_timeout`](Self::attempt_timeout) hung: it is not healthy. With an
+    /// attempt timeout, the same goes for an attempt that ran into the deadline, which cuts it too: if sessions are longer
+    /// than the timeout, lift it ([`no_timeout`](Self::no_timeout)). An error that the predicate does not retry ends the
+    /// call, and the budget is not credited.
     ///
     /// # Panics
     ///
@@ -743,7 +743,8 @@ impl<E> Retry<E> {
     ///
     /// Nested retries multiply: three attempts around three attempts are nine calls. Inside means: made while the
     /// operation of another `call`, `call_async` and the like runs on this thread or in this task. A future belongs to
-    /// where it was made. A code block is outer only in what runs through
+    /// where it was made. A task of its own that is first polled by an operation which blocks on its runtime looks like a
+    /// part of it: make its future outside. A code block is outer only in what runs through
     /// [`Attempts::attempt`](crate::Attempts::attempt), and tower only as `.layer(policy.tower())`. A nested call reports
     /// nothing and neither asks nor credits a budget, as the outer call does.
     ///

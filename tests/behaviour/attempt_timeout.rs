@@ -323,6 +323,20 @@ fn an_attempt_that_was_cut_was_not_healthy() {
     }
 }
 
+/// A code block and tower's layer took an attempt that the deadline had cut for a healthy one: such a call never ended.
+#[test]
+fn an_attempt_that_the_deadline_cut_was_not_healthy() {
+    for (name, driver) in cutting_drivers() {
+        let clock = ManualClock::new();
+        let policy = policy(clock).timeout(secs(5)).reset_after(secs(2));
+        let policy = Cutting::after(secs(60), policy);
+        let mut call = driver(&policy, &hangs);
+        assert!(is_pending(&mut call), "{name}");
+        clock.pass(secs(5));
+        assert_eq!(poll(call.as_mut()), Poll::Ready(Err("slow")), "{name}");
+    }
+}
+
 #[test]
 fn settings_carry_it_to_a_policy_that_has_an_error_for_it() {
     let settings = Settings {

@@ -548,12 +548,12 @@ fn maps_name_files_that_exist() {
         (include_str!("../../CONTRIBUTING.md"), 25),
         (include_str!("../../docs/design.md"), 5),
     ] {
-        let names = map.split('`').skip(1).step_by(2).filter(|name| {
+        let sources = map.split('`').skip(1).step_by(2).filter(|name| {
             let is_source = Path::new(name).extension().is_some_and(|end| end == "rs");
             is_source && !name.contains(['*', ' '])
         });
         let mut named = 0;
-        for name in names {
+        for name in sources {
             assert!(all.iter().any(|file| file.ends_with(name)), "{name}");
             named += 1;
         }

@@ -298,12 +298,13 @@ impl Model<'_> {
     /// The attempt under way has run for long enough to start the call anew if it fails.
     fn is_healthy(&self) -> bool {
         let healthy = self.call.policy.reset_after.map(|after| after.as_nanos());
-        // What ran into its attempt timeout has hung.
+        // What ran into its attempt timeout, or into the deadline that this cuts at too, has hung.
         let limit = self.call.policy.attempt_timeout;
         let has_hung = if self.call.runs_attempts && self.call.cut.is_some() {
             self.was_cut
         } else {
-            limit.is_some_and(|limit| self.took() >= limit.as_nanos())
+            let late = !self.succeeded && self.remaining().is_some_and(|left| left.is_zero());
+            limit.is_some_and(|limit| self.took() >= limit.as_nanos() || late)
         };
         healthy.is_some_and(|healthy| self.took() >= healthy) && !has_hung
     }

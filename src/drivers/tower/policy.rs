@@ -164,7 +164,8 @@ impl<K: Kind, C, W> Policy<K, C, W> {
     /// Decides with a function that sees the request (its method, its host) and the outcome. It takes the place of the
     /// policy's own predicate. The policy is on the service's error, and the response need not be `Debug`.
     ///
-    /// Name the types of the closure's arguments; the compiler can't guess them.
+    /// Name the types of the closure's arguments; the compiler can't guess them. On `BoxError`, inside of a spawned `async`
+    /// block, give a function instead of a closure: today's compiler forgets the lifetime in the closure's signature.
     ///
     /// # Examples
     ///

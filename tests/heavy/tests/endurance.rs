@@ -95,7 +95,7 @@ async fn call(timer: Timer, calls: u64) {
     let policy = Retry::on::<Dropped>()
         .attempts(2)
         .fixed(Duration::ZERO)
-        .attempt_timeout(Duration::from_secs(60), || Dropped)
+        .attempt_timeout(Duration::from_secs(30), || Dropped)
         .budget(&BUDGET)
         .timer(timer);
     let mut attempts = 0;

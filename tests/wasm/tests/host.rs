@@ -204,7 +204,7 @@ async fn a_blocking_call_needs_a_clock_that_can_block() {
     assert_eq!(result, Ok(2));
     took(start, ms(30));
     // Without a wait nothing has to block.
-    let policy = DEFAULTS.clone().attempts(2).when(|_| Duration::ZERO);
+    let policy = DEFAULTS.clone().attempts(2).fixed(Duration::ZERO);
     assert_eq!(policy.call(|| Err::<(), _>("down")), Err("down"));
 }
 
