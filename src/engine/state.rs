@@ -270,23 +270,26 @@ impl CallState {
         Some(config.timer.now().saturating_duration_since(started))
     }
 
-    /// Whether the attempt under way starts the call anew if it fails now after it `took` so long. One that ran into its
-    /// attempt timeout, or into the deadline that this cuts at too, has hung.
+    /// Whether the attempt under way starts the call anew if it fails now after it `took` so long.
     pub(crate) fn is_healthy(&self, config: &Config, took: Option<Duration>) -> bool {
-        let Some((healthy, took)) = config.reset_after.zip(took) else {
-            return false;
-        };
-        let cutoff = self.extended().and_then(|call| call.cutoff.as_ref());
-        let has_hung = match cutoff {
-            Some(cutoff) => cutoff.has_cut,
-            // Attempts of a code block, a service or a blocking call are not cut by this state. What cuts them does so at
-            // the attempt timeout or at the deadline.
-            None => config.settings.attempt_timeout.is_some_and(|limit| {
-                let left = || self.remaining(config, self.now(config));
-                took >= limit || left().is_some_and(|left| left.is_zero())
-            }),
-        };
-        took >= healthy && !has_hung
+        let healthy = config.reset_after.zip(took);
+        healthy.is_some_and(|(healthy, took)| took >= healthy && !self.has_hung(config, took))
+    }
+
+    /// Whether the attempt under way ran into its attempt timeout or, if attempts are cut, into the deadline.
+    ///
+    /// Not inlined for the gates of failures, as few policies have a `reset_after`.
+    #[cold]
+    #[inline(never)]
+    fn has_hung(&self, config: &Config, took: Duration) -> bool {
+        if let Some(cutoff) = self.extended().and_then(|call| call.cutoff.as_ref()) {
+            return cutoff.has_cut;
+        }
+        // Attempts of a code block or a service are cut elsewhere, at the same times. A blocking attempt is not cut, and
+        // counts as if it were.
+        config.settings.attempt_timeout.is_some_and(|limit| {
+            took >= limit || self.remaining(config, self.now(config)) == Some(Duration::ZERO)
+        })
     }
 
     /// Whether it has more to remember than most.

@@ -743,8 +743,8 @@ impl<E> Retry<E> {
     ///
     /// Nested retries multiply: three attempts around three attempts are nine calls. Inside means: made while the
     /// operation of another `call`, `call_async` and the like runs on this thread or in this task. A future belongs to
-    /// where it was made. A task of its own that is first polled by an operation which blocks on its runtime looks like a
-    /// part of it: make its future outside. A code block is outer only in what runs through
+    /// where it was made. A separate task that is first polled while an operation blocks on the task's runtime counts
+    /// as inside, unless its future was made before. A code block is outer only in what runs through
     /// [`Attempts::attempt`](crate::Attempts::attempt), and tower only as `.layer(policy.tower())`. A nested call reports
     /// nothing and neither asks nor credits a budget, as the outer call does.
     ///

@@ -298,7 +298,7 @@ impl Model<'_> {
     /// The attempt under way has run for long enough to start the call anew if it fails.
     fn is_healthy(&self) -> bool {
         let healthy = self.call.policy.reset_after.map(|after| after.as_nanos());
-        // What ran into its attempt timeout, or into the deadline that this cuts at too, has hung.
+        // If attempts are cut, one that ran into its attempt timeout or into the deadline has hung.
         let limit = self.call.policy.attempt_timeout;
         let has_hung = if self.call.runs_attempts && self.call.cut.is_some() {
             self.was_cut
