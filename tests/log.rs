@@ -226,7 +226,7 @@ fn a_logger_may_look_up_a_single_key() {
         panic!("{records:#?}");
     };
     assert_eq!(seen.looked_up, (6, Some("fetch".to_owned()), None));
-    // Who reads one key shows not all of them.
+    // A logger that reads one key does not show the others.
     assert!(seen.text.contains(" callable=fetch "), "{}", seen.text);
 }
 

@@ -231,15 +231,21 @@ impl Clock for Counting {
     }
 }
 
+/// A policy whose attempts are cut after 3 s, and how many of its sleeps are alive.
+fn counting_sleeps(clock: &'static ManualClock) -> (Cutting, impl Fn() -> u32) {
+    let alive = Arc::new(AtomicU32::new(0));
+    let counting = keep(Counting(clock, Arc::clone(&alive)));
+    let policy = policy(clock).attempts(2).timer(Timer::custom(counting));
+    (Cutting::after(secs(3), policy), move || {
+        alive.load(Ordering::Relaxed)
+    })
+}
+
 #[test]
 fn the_timer_of_an_attempt_is_gone_when_the_attempt_has_ended() {
     for (name, driver) in cutting_drivers() {
         let clock = ManualClock::new();
-        let alive = Arc::new(AtomicU32::new(0));
-        let counting = keep(Counting(clock, Arc::clone(&alive)));
-        let policy = policy(clock).attempts(2).timer(Timer::custom(counting));
-        let policy = Cutting::after(secs(3), policy);
-        let alive = || alive.load(Ordering::Relaxed);
+        let (policy, alive) = counting_sleeps(clock);
         let mut call = driver(&policy, &hangs);
         assert!(is_pending(&mut call));
         assert_eq!(alive(), 1, "{name}: the attempt's");
@@ -259,11 +265,7 @@ fn the_timer_of_an_attempt_is_gone_when_the_attempt_has_ended() {
 #[test]
 fn the_timer_of_an_attempt_that_fails_in_time_is_gone_in_the_wait() {
     for (name, driver) in cutting_drivers() {
-        let clock = ManualClock::new();
-        let alive = Arc::new(AtomicU32::new(0));
-        let counting = keep(Counting(clock, Arc::clone(&alive)));
-        let policy = policy(clock).attempts(2).timer(Timer::custom(counting));
-        let policy = Cutting::after(secs(3), policy);
+        let (policy, alive) = counting_sleeps(ManualClock::new());
         let operation = || -> Attempt {
             let mut polled = false;
             Box::pin(std::future::poll_fn(move |_| {
@@ -276,9 +278,9 @@ fn the_timer_of_an_attempt_that_fails_in_time_is_gone_in_the_wait() {
         };
         let mut call = driver(&policy, &operation);
         assert!(is_pending(&mut call), "{name}");
-        assert_eq!(alive.load(Ordering::Relaxed), 1, "{name}: the attempt's");
+        assert_eq!(alive(), 1, "{name}: the attempt's");
         assert!(is_pending(&mut call), "{name}");
-        assert_eq!(alive.load(Ordering::Relaxed), 1, "{name}: the wait's alone");
+        assert_eq!(alive(), 1, "{name}: the wait's alone");
     }
 }
 

@@ -197,7 +197,7 @@ fn an_attempt_whose_drop_panics_takes_no_token_along() {
     assert_eq!(gone.get(), 1 + 3, "as many attempts as the budget allows");
 }
 
-/// A predicate that drops what it can reach, a hook that calls: the judge holds nothing that they could break.
+/// A predicate that drops what it can reach, a hook that calls: the engine holds nothing that they could break.
 #[test]
 fn policies_may_be_used_by_their_own_predicates_and_hooks() {
     let inner = policy::<u32>();

@@ -81,7 +81,7 @@ fn the_error_comes_back_and_the_reason_is_kept() {
 }
 
 #[test]
-fn decide_is_the_judge_without_the_sleeping() {
+fn decide_decides_without_sleeping() {
     let clock = clock();
     let policy = policy().timer(Timer::custom(clock));
     let mut attempts = policy.start();

@@ -500,7 +500,7 @@ fn an_operation_that_is_ready_at_once_arms_no_timer() {
 }
 
 #[test]
-fn a_cut_attempt_is_judged_like_any_other() {
+fn a_cut_attempt_follows_the_rules_like_any_other() {
     let policy = Retry::on::<&str>().timer(Timer::custom(clock()));
     let hangs = || pending::<Result<(), &str>>();
     let permanent = policy.clone().when(|error| *error != "slow");

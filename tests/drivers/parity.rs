@@ -8,7 +8,7 @@ use crate::script::{
     DRIVERS, Driver, Ending, Mode, Outcome, Script, Stage, decided, finished, made, reported,
 };
 use crate::support::{Event, Recorder};
-use stamina::{Clock, Retry, StopReason, testing};
+use stamina::{Clock, Instant, Retry, StopReason, testing};
 use std::time::Duration;
 
 /// Everything there is to see of a run.
@@ -56,22 +56,19 @@ fn run(script: &Script, driver: Driver) -> (Seen, Option<Option<StopReason>>) {
             *elapsed = Duration::ZERO;
         }
     }
-    let balance = stage
-        .budget
-        .as_ref()
-        .map(|budget| format!("{:.6}", budget.balance(stage.clock.now())));
-    let attempts = made(&stage);
-    let waits = stage.clock.waits();
-    (
-        Seen {
-            outcome,
-            attempts,
-            waits,
-            events,
-            balance,
-        },
-        reason,
-    )
+    let seen = Seen {
+        outcome,
+        attempts: made(&stage),
+        waits: stage.clock.waits(),
+        events,
+        balance: balance(&stage, stage.clock.now()),
+    };
+    (seen, reason)
+}
+
+fn balance(stage: &Stage, now: Instant) -> Option<String> {
+    let budget = stage.budget.as_ref()?;
+    Some(format!("{:.6}", budget.balance(now)))
 }
 
 #[test]
@@ -217,13 +214,12 @@ fn run_on_tokio(script: &Script) -> (Seen, Option<StopReason>) {
         };
         let report = policy.report_async(operation).await;
         let now = tokio::time::Instant::now().into_std();
-        let balance = stage.budget.as_ref();
         let seen = Seen {
             outcome: report.result,
             attempts: made(&stage),
             waits: Vec::new(),
             events: recorder.take(),
-            balance: balance.map(|budget| format!("{:.6}", budget.balance(now))),
+            balance: balance(&stage, now),
         };
         (seen, report.stop_reason)
     })

@@ -1,4 +1,4 @@
-//! A policy as tower's: the layer is tower's own, the rules are the judge's.
+//! A policy as tower's: the layer is tower's own, the rules are the engine's.
 #![cfg(feature = "tower")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(clippy::float_cmp, reason = "these balances are exact")]

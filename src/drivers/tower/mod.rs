@@ -29,9 +29,10 @@
 //!
 //! A service whose policy names an error type with a lifetime or a trait object in it, such as `&'static str` or
 //! `Result<Box<dyn Body>, Error>`, can't be awaited inside of a spawned `async` block: today's compiler forgets the
-//! lifetime and reports that an "implementation is not general enough". `tower::BoxError` and outcomes with it are not
-//! affected, as their policies don't name it ([`Boxed`], [`BoxedOutcome`]). For the rest box the service before, with
-//! `tower::util::BoxCloneService`.
+//! lifetime and reports that an "implementation is not general enough". Policies on `tower::BoxError` and on outcomes with it
+//! are not affected, as they don't name it ([`Boxed`], [`BoxedOutcome`]); but the service under them must not name it either,
+//! as a `BoxCloneService` and a closure's own `async` block do. A closure that calls an `async fn` is fine. For the rest put
+//! the whole service, retries included, into a `tower::util::BoxCloneService`.
 //!
 //! # Examples
 //!

@@ -125,6 +125,30 @@ async fn tower_under_a_layer_that_boxes_errors() {
     assert_eq!(task.await.unwrap(), 8);
 }
 
+/// What works if the service itself fails with a `BoxError`.
+#[tokio::test]
+async fn tower_over_a_service_with_boxed_errors() {
+    async fn down(request: usize) -> Result<usize, BoxError> {
+        Err(format!("{request} is down").into())
+    }
+
+    let task = tokio::spawn(async move {
+        let function = ServiceBuilder::new()
+            .retry(policy::<BoxError>().tower())
+            .service(service_fn(|request: usize| down(request)));
+        let first = function.clone().oneshot(4).await.unwrap_err();
+
+        let block = ServiceBuilder::new()
+            .retry(policy::<BoxError>().tower())
+            .service(service_fn(|request: usize| async move {
+                Err::<usize, BoxError>(format!("{request} is down").into())
+            }));
+        let second = BoxCloneService::new(block).oneshot(5).await.unwrap_err();
+        [first.to_string(), second.to_string()]
+    });
+    assert_eq!(task.await.unwrap(), ["4 is down", "5 is down"]);
+}
+
 #[tokio::test]
 async fn tower_with_errors_of_ones_own() {
     let task = tokio::spawn(async move {

@@ -1,6 +1,6 @@
 //! A job queue in one table, whose retries outlive the workers. `docs/job_queue.md` explains it.
 //!
-//! The judge's whole state is two columns: `attempts` and `first_start`. Whichever worker has the job at the moment hands
+//! The whole state of a call is two columns: `attempts` and `first_start`. Whichever worker has the job at the moment hands
 //! them to [`Retry::resume`] and lets [`decide`](stamina::Attempts::decide) say when it runs next, or that it is over.
 
 use std::time::Duration;

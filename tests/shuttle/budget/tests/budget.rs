@@ -3,7 +3,7 @@
 //! see it. The second word, the latest time, is written with `Release` after the first and read with `Acquire` before it. So
 //! the sequential consistency that shuttle assumes leaves nothing out.
 //!
-//! Each scene names a fault that it is there to find.
+//! Each scene names the fault that it should find.
 
 #![allow(
     clippy::arithmetic_side_effects,
