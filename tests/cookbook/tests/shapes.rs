@@ -129,6 +129,7 @@ async fn tower_under_a_layer_that_boxes_errors() {
 #[tokio::test]
 async fn tower_over_a_service_with_boxed_errors() {
     async fn down(request: usize) -> Result<usize, BoxError> {
+        tokio::task::yield_now().await;
         Err(format!("{request} is down").into())
     }
 
@@ -141,6 +142,7 @@ async fn tower_over_a_service_with_boxed_errors() {
         let block = ServiceBuilder::new()
             .retry(policy::<BoxError>().tower())
             .service(service_fn(|request: usize| async move {
+                tokio::task::yield_now().await;
                 Err::<usize, BoxError>(format!("{request} is down").into())
             }));
         let second = BoxCloneService::new(block).oneshot(5).await.unwrap_err();
