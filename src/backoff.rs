@@ -1,7 +1,7 @@
 //! How long to wait: pure arithmetic in whole nanoseconds, which saturate at 584 years.
 //!
 //! The formula stands in the docs of [`Retry`](crate::Retry#waits). To add a wait strategy, add a setter that sets
-//! `Config::schedule`, or another branch in [`Backoff::exponential`].
+//! `Config::schedule`, or change [`Backoff::before_jitter`].
 
 use std::time::Duration;
 
@@ -71,17 +71,17 @@ impl<'a> Backoff<'a> {
     /// The policy's own wait after failed attempt `number`.
     #[inline]
     pub(crate) fn after(&self, number: u32) -> WaitRange {
-        let exponential = self.exponential(number);
+        let wait = self.before_jitter(number);
         let max = self.max();
         if self.settings.full_jitter {
             return WaitRange {
                 shortest: 0,
-                jitter: exponential.min(max),
+                jitter: wait.min(max),
             };
         }
-        let jitter = self.jitter(exponential, max);
+        let jitter = self.jitter(wait, max);
         WaitRange {
-            shortest: exponential.min(max.saturating_sub(jitter)),
+            shortest: wait.min(max.saturating_sub(jitter)),
             jitter,
         }
     }
@@ -89,19 +89,19 @@ impl<'a> Backoff<'a> {
     /// The wait after failed attempt `number` if the other side asks for `hint`: not shorter than the policy's own wait
     /// without jitter, and not cut by the maximum.
     pub(crate) fn after_hint(&self, number: u32, hint: Duration) -> WaitRange {
-        let exponential = self.exponential(number);
+        let wait = self.before_jitter(number);
         let max = self.max();
-        let jitter = self.jitter(exponential, max);
-        let own = exponential.min(max.saturating_sub(jitter));
+        let jitter = self.jitter(wait, max);
+        let own = wait.min(max.saturating_sub(jitter));
         WaitRange {
             shortest: own.max(nanos(hint)),
             jitter,
         }
     }
 
-    /// The wait before maximum and jitter.
+    /// The wait before maximum and jitter: by the schedule, or exponential.
     #[inline]
-    fn exponential(&self, number: u32) -> u64 {
+    fn before_jitter(&self, number: u32) -> u64 {
         if let Some(schedule) = self.schedule {
             return nanos(schedule(number));
         }
@@ -137,12 +137,10 @@ impl<'a> Backoff<'a> {
     }
 
     #[inline]
-    fn jitter(&self, exponential: u64, max: u64) -> u64 {
+    fn jitter(&self, wait: u64, max: u64) -> u64 {
         match self.settings.wait_jitter {
             Some(jitter) => nanos(jitter).min(max),
-            None => DEFAULT_JITTER
-                .min(exponential.saturating_mul(10))
-                .min(max / 2),
+            None => DEFAULT_JITTER.min(wait.saturating_mul(10)).min(max / 2),
         }
     }
 }

@@ -181,6 +181,7 @@ impl<Outcome, C: Classify<Outcome>> RetryLoop<'_, Outcome, C> {
                 state: self.state,
                 attempt: &mut self.number,
                 callable: self.callable,
+                cuts_attempts: true,
             };
             let step = call.step::<_, C>(self.policy, &outcome);
             let stop_reason = match &step {

@@ -128,6 +128,7 @@ where
     }
 
     fn end_attempt(&mut self, attempts: u32, stop_reason: Option<StopReason>) {
+        // Replaced again by the wait for a retry. If making that panics, the call has ended.
         self.phase.set(Phase::Done {
             attempts,
             stop_reason,

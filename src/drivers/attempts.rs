@@ -262,7 +262,7 @@ impl<E: Debug> Attempts<'_, E> {
         }
         let (config, mode) = (&self.policy.config, self.state.mode());
         let took = self.state.attempt_took(config);
-        let starts_anew = self.succeeded || self.state.is_healthy(config, took);
+        let starts_anew = self.succeeded || self.state.is_healthy(config, took, true);
         let number = if starts_anew { 1 } else { self.number };
         let is_last = attempt_limit(config, mode).is_some_and(|limit| number >= limit);
         if is_last || self.state.is_nested(config) {
@@ -483,6 +483,7 @@ impl<E: Debug> Attempts<'_, E> {
             state: &mut self.state,
             attempt: &mut self.number,
             callable: self.callable,
+            cuts_attempts: true,
         };
         let step = decide(&mut call, policy);
         match step {

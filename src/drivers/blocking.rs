@@ -96,6 +96,7 @@ fn retry_loop<O, C: Classify<O>>(
         state,
         attempt: &mut number,
         callable,
+        cuts_attempts: false,
     };
     loop {
         match call.step::<O, C>(policy, &outcome) {

@@ -13,6 +13,8 @@ pub(crate) struct Call<'a> {
     /// The number of the attempt that has just ended, from 1.
     pub(crate) attempt: &'a mut u32,
     pub(crate) callable: Callable,
+    /// Whether attempts that take too long may have been cut. Blocking ones can't be.
+    pub(crate) cuts_attempts: bool,
 }
 
 impl Call<'_> {

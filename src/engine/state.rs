@@ -53,9 +53,10 @@ pub(crate) struct Overrides {
     depth: u32,
 }
 
-/// When an attempt is cut. `None` if no clock reaches that far.
+/// When an attempt is cut.
 #[derive(Debug)]
 pub(crate) struct Cutoff {
+    /// `None` if no clock reaches that far.
     pub(crate) at: Option<Instant>,
     /// Made only once the attempt has to be waited for. The mutex is never locked: it makes the state `Sync`.
     pub(crate) sleep: Mutex<Option<Sleep>>,
@@ -270,10 +271,19 @@ impl CallState {
         Some(config.timer.now().saturating_duration_since(started))
     }
 
-    /// Whether the attempt under way starts the call anew if it fails now after it `took` so long.
-    pub(crate) fn is_healthy(&self, config: &Config, took: Option<Duration>) -> bool {
+    /// Whether the attempt under way starts the call anew if it fails now after it `took` so long. `cuts_attempts`: one that
+    /// was cut has hung instead.
+    #[inline]
+    pub(crate) fn is_healthy(
+        &self,
+        config: &Config,
+        took: Option<Duration>,
+        cuts_attempts: bool,
+    ) -> bool {
         let healthy = config.reset_after.zip(took);
-        healthy.is_some_and(|(healthy, took)| took >= healthy && !self.has_hung(config, took))
+        healthy.is_some_and(|(healthy, took)| {
+            took >= healthy && !self.has_hung(config, took, cuts_attempts)
+        })
     }
 
     /// Whether the attempt under way ran into its attempt timeout or, if attempts are cut, into the deadline.
@@ -281,13 +291,13 @@ impl CallState {
     /// Not inlined for the gates of failures, as few policies have a `reset_after`.
     #[cold]
     #[inline(never)]
-    fn has_hung(&self, config: &Config, took: Duration) -> bool {
+    fn has_hung(&self, config: &Config, took: Duration, cuts_attempts: bool) -> bool {
         if let Some(cutoff) = self.extended().and_then(|call| call.cutoff.as_ref()) {
             return cutoff.has_cut;
         }
-        // Attempts of a code block or a service are cut elsewhere, at the same times. A blocking attempt is not cut, and
-        // counts as if it were.
-        config.settings.attempt_timeout.is_some_and(|limit| {
+        // Attempts of a code block or a service are cut elsewhere, at the same times.
+        let limit = config.settings.attempt_timeout.filter(|_| cuts_attempts);
+        limit.is_some_and(|limit| {
             took >= limit || self.remaining(config, self.now(config)) == Some(Duration::ZERO)
         })
     }

@@ -77,21 +77,21 @@ impl Call<'_> {
             return self.stop(failure, StopReason::NotRetryable);
         }
 
-        // A healthy attempt starts the call anew, with this failure as its first.
-        if self.state.is_healthy(self.config, took) {
+        // 4. A healthy attempt starts the call anew, with this failure as its first.
+        if self.state.is_healthy(self.config, took, self.cuts_attempts) {
             self.start_anew();
         }
         let now = self.now();
 
-        // 4. Attempts.
+        // 5. Attempts.
         if attempt_limit(self.config, mode).is_some_and(|limit| *self.attempt >= limit) {
             return self.give_up(failure, StopReason::AttemptsExhausted, now);
         }
 
-        // 5. The wait.
+        // 6. The wait.
         let wait = wait_range(self.config, mode, *self.attempt, decision);
 
-        // 6. The deadline: the next attempt must begin before it. The jitter fits into what is left.
+        // 7. The deadline: the next attempt must begin before it. The jitter fits into what is left.
         let wait = match self.state.remaining(self.config, now) {
             Some(left) => wait.within(left),
             None => Some(wait),
@@ -100,7 +100,7 @@ impl Call<'_> {
             return self.give_up(failure, StopReason::TimedOut, now);
         };
 
-        // 7. The budget, asked only if all else allows.
+        // 8. The budget, asked only if all else allows.
         let budget = self.config.budget.as_ref().zip(now);
         let permit = match budget {
             Some((budget, now)) if mode == Mode::Normal => {
@@ -115,14 +115,14 @@ impl Call<'_> {
             _ => None,
         };
 
-        // 8. Telemetry, before the wait.
+        // 9. Telemetry, before the wait.
         let seed = self.state.seed().or(self.config.seed);
         let wait = wait.draw(random(seed, *self.attempt));
         events::retry_scheduled(self, failure, wait, now);
         Step::Retry(Pending::new(wait, permit))
     }
 
-    /// Ends the call without a limit: an `Ok` is then a success.
+    /// Ends the call for another reason than a limit. An `Ok` that is not retried is a success.
     fn stop(&mut self, failure: &dyn Failure, reason: StopReason) -> Step {
         if failure.is_ok() {
             self.succeed()
@@ -137,6 +137,7 @@ impl Call<'_> {
         Step::Stopped(reason)
     }
 
+    /// Counts the attempts, the waits and the time from the healthy attempt that has just failed, which counts as a success.
     fn start_anew(&mut self) {
         let now = self.now();
         self.credit(now);

@@ -293,9 +293,10 @@ impl<E> Retry<E> {
     /// budget is credited with a success. So a loop that reconnects is one line:
     /// `LINK.call_async(|| session()).await`.
     ///
-    /// An attempt that took as long as its [`attempt_timeout`](Self::attempt_timeout) hung: it is not healthy. With an
-    /// attempt timeout, the same goes for an attempt that ran into the deadline, which cuts it too: if sessions are longer
-    /// than the timeout, lift it ([`no_timeout`](Self::no_timeout)). An error that the predicate does not retry ends the
+    /// An attempt that was cut by its [`attempt_timeout`](Self::attempt_timeout) hung: it is not healthy. With an attempt
+    /// timeout, the deadline cuts too: if sessions are longer than the timeout, lift it
+    /// ([`no_timeout`](Self::no_timeout)). In a code block and in tower, an attempt that took as long as either allows
+    /// counts as cut. Blocking calls cut nothing. An error that the predicate does not retry ends the
     /// call, and the budget is not credited.
     ///
     /// # Panics

@@ -376,3 +376,34 @@ fn blocking_attempts_are_not_cut() {
     assert_eq!(policy.call(long), Ok(7));
     assert_eq!(policy.wrap(|()| long())(()), Ok(7));
 }
+
+/// Sessions that outlast what would have cut an async one counted as hung, so the first lost connection ended the call.
+#[test]
+fn blocking_sessions_are_healthy_however_long() {
+    for session in [secs(30), secs(300)] {
+        let clock = ManualClock::new();
+        let set = policy(clock)
+            .attempts(2)
+            .timeout(secs(100))
+            .attempt_timeout(secs(20), || "slow")
+            .reset_after(secs(10));
+        let sessions = Cell::new(0);
+        let run = || {
+            sessions.set(sessions.get() + 1);
+            if sessions.get() <= 5 {
+                clock.pass(session);
+            }
+            Err::<(), _>("lost")
+        };
+        // The last healthy session and the attempt after it are the two of one call.
+        assert_eq!(set.call(run), Err("lost"));
+        assert_eq!(sessions.replace(0), 6);
+        let report = set.report(run);
+        assert_eq!(
+            (report.stop_reason, sessions.replace(0)),
+            (Some(StopReason::AttemptsExhausted), 6)
+        );
+        assert_eq!(set.wrap(|()| run())(()), Err("lost"));
+        assert_eq!(sessions.get(), 6);
+    }
+}

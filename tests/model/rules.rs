@@ -298,9 +298,9 @@ impl Model<'_> {
     /// The attempt under way has run for long enough to start the call anew if it fails.
     fn is_healthy(&self) -> bool {
         let healthy = self.call.policy.reset_after.map(|after| after.as_nanos());
-        // If attempts are cut, one that ran into its attempt timeout or into the deadline has hung.
+        // An attempt that was cut has hung. A call that does not run its attempts itself can only tell by the time.
         let limit = self.call.policy.attempt_timeout;
-        let has_hung = if self.call.runs_attempts && self.call.cut.is_some() {
+        let has_hung = if self.call.runs_attempts {
             self.was_cut
         } else {
             let late = !self.succeeded && self.remaining().is_some_and(|left| left.is_zero());

@@ -115,6 +115,7 @@ impl Request {
             state: &mut self.state,
             attempt: &mut self.number,
             callable: Callable::Type("tower"),
+            cuts_attempts: true,
         };
         let Step::Retry(pending) = decide(&mut call) else {
             return None;

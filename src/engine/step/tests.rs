@@ -53,6 +53,7 @@ struct Case {
     attempt: u32,
     /// How long that attempt took.
     took: Duration,
+    cuts_attempts: bool,
     failure: Option<Down>,
 }
 
@@ -81,6 +82,7 @@ impl Default for Case {
             depth: 0,
             attempt: 1,
             took: Duration::ZERO,
+            cuts_attempts: true,
             failure: Some(Down {
                 decision: TryAgain,
                 is_ok: false,
@@ -140,6 +142,7 @@ impl Case {
             state: &mut state,
             attempt: &mut attempt,
             callable: Callable::Type("op"),
+            cuts_attempts: self.cuts_attempts,
         };
         let step = match self.failure {
             None => call.succeed(),
@@ -209,7 +212,7 @@ fn rule_3_the_predicate_decides() {
     follows(Case::failing(Stop), Stopped(NotRetryable));
     follows(Case::ok_that_is(Stop), Success);
     follows(Case::ok_that_is(TryAgain), Wait(100, 1));
-    // Before rule 4: the predicate sees the last failure too.
+    // Before rule 5: the predicate sees the last failure too.
     let last = Case {
         attempt: 3,
         ..Case::failing(Stop)
@@ -218,7 +221,35 @@ fn rule_3_the_predicate_decides() {
 }
 
 #[test]
-fn rule_4_the_attempts_are_used_up() {
+fn rule_4_a_healthy_attempt_starts_the_call_anew() {
+    let reset = |took| Case {
+        took,
+        attempt: 3,
+        ..Case::policy(|policy| policy.reset_after(SECOND).timeout(2 * SECOND))
+    };
+    // Number 3 of 3 became number 1, and the deadline counts from the failure.
+    follows(reset(SECOND), Wait(100, 1));
+    follows(reset(3600 * SECOND), Wait(100, 1));
+    follows(
+        reset(Duration::from_nanos(999_999_999)),
+        Stopped(AttemptsExhausted),
+    );
+    // What may have been cut has hung. A blocking attempt is not cut.
+    let limited = |cuts_attempts| Case {
+        cuts_attempts,
+        took: 3 * SECOND,
+        attempt: 3,
+        ..Case::policy(|policy| {
+            let policy = policy.reset_after(SECOND).timeout(10 * SECOND);
+            policy.attempt_timeout(3 * SECOND, || ())
+        })
+    };
+    follows(limited(true), Stopped(AttemptsExhausted));
+    follows(limited(false), Wait(100, 1));
+}
+
+#[test]
+fn rule_5_the_attempts_are_used_up() {
     follows(
         Case::with(|case| case.attempt = 3),
         Stopped(AttemptsExhausted),
@@ -227,7 +258,7 @@ fn rule_4_the_attempts_are_used_up() {
         Case::with(|case| case.attempt = 4),
         Stopped(AttemptsExhausted),
     );
-    // Before rule 6.
+    // Before rule 7.
     let late = Case {
         attempt: 3,
         ..Case::policy(|policy| policy.timeout(Duration::ZERO))
@@ -244,7 +275,7 @@ fn rule_4_the_attempts_are_used_up() {
 }
 
 #[test]
-fn rule_5_the_wait() {
+fn rule_6_the_wait() {
     follows(Case::failing(RetryExactly(7 * SECOND)), Wait(7000, 1));
     follows(Case::failing(RetryExactly(Duration::ZERO)), Wait(0, 1));
     // A hint is a floor under the policy's own wait.
@@ -253,7 +284,7 @@ fn rule_5_the_wait() {
 }
 
 #[test]
-fn rule_6_the_next_attempt_must_begin_before_the_deadline() {
+fn rule_7_the_next_attempt_must_begin_before_the_deadline() {
     let timeout = |ms| Case::policy(|policy| policy.timeout(Duration::from_millis(ms)));
     follows(timeout(100), Stopped(TimedOut));
     follows(timeout(101), Wait(100, 1));
@@ -270,7 +301,7 @@ fn rule_6_the_next_attempt_must_begin_before_the_deadline() {
             .timeout(Duration::from_millis(101))
     });
     follows(jitter, Wait(100, 1));
-    // Before rule 7.
+    // Before rule 8.
     let budget = Case::policy(|policy| policy.timeout(Duration::ZERO).budget(empty_budget()));
     follows(budget, Stopped(TimedOut));
     // Testing mode has no deadline.
@@ -282,7 +313,7 @@ fn rule_6_the_next_attempt_must_begin_before_the_deadline() {
 }
 
 #[test]
-fn rule_7_the_budget_has_a_permit() {
+fn rule_8_the_budget_has_a_permit() {
     let budget = |case: Case| Case {
         policy: case.policy.clone().budget(empty_budget()),
         ..case
@@ -296,20 +327,4 @@ fn rule_7_the_budget_has_a_permit() {
         ..budget(Case::default())
     };
     follows(testing, Wait(0, 1));
-}
-
-#[test]
-fn a_healthy_attempt_starts_the_call_anew() {
-    let reset = |took| Case {
-        took,
-        attempt: 3,
-        ..Case::policy(|policy| policy.reset_after(SECOND).timeout(2 * SECOND))
-    };
-    // Number 3 of 3 became number 1, and the deadline counts from the failure.
-    follows(reset(SECOND), Wait(100, 1));
-    follows(reset(3600 * SECOND), Wait(100, 1));
-    follows(
-        reset(Duration::from_nanos(999_999_999)),
-        Stopped(AttemptsExhausted),
-    );
 }

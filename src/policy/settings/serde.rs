@@ -214,7 +214,8 @@ impl Value {
             "wait_max" => settings.wait_max = self.unless(AUTO, Self::duration)?,
             "wait_jitter" => settings.wait_jitter = self.unless(AUTO, Self::duration)?,
             "wait_exp_base" => settings.wait_exp_base = self.parse()?,
-            _ => settings.full_jitter = self.parse()?,
+            "full_jitter" => settings.full_jitter = self.parse()?,
+            _ => unreachable!("{key} is none of the keys"),
         }
         Some(())
     }
