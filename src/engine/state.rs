@@ -1,6 +1,5 @@
 //! What a call remembers between its attempts.
 
-use std::fmt;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -12,7 +11,6 @@ use crate::testing::scope::any_override;
 use crate::time::{Instant, Sleep};
 
 /// What a call remembers besides the number of the attempt under way, which futures keep elsewhere to stay small.
-#[derive(Debug)]
 pub(crate) struct CallState {
     clock: CallClock,
     /// All waits so far, in nanoseconds.
@@ -20,7 +18,6 @@ pub(crate) struct CallState {
 }
 
 /// When a call started. One enum, because most calls need no more than this, and futures are kept by the million.
-#[derive(Debug)]
 enum CallClock {
     /// Not started, or without any use for the time.
     Unread,
@@ -30,7 +27,7 @@ enum CallClock {
 }
 
 /// What few calls need to remember.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Extension {
     started: Option<Instant>,
     attempt_started: Option<Instant>,
@@ -54,7 +51,6 @@ pub(crate) struct Overrides {
 }
 
 /// When an attempt is cut.
-#[derive(Debug)]
 pub(crate) struct Cutoff {
     /// `None` if no clock reaches that far.
     pub(crate) at: Option<Instant>,
@@ -96,16 +92,6 @@ impl Drop for Extension {
         if let Some(hooks) = self.overrides.hooks.take() {
             telemetry::drop_contained(hooks);
         }
-    }
-}
-
-impl fmt::Debug for Overrides {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Overrides")
-            .field("mode", &self.mode)
-            .field("hooks", &self.hooks.as_ref().map(|hooks| hooks.len()))
-            .field("depth", &self.depth)
-            .finish()
     }
 }
 

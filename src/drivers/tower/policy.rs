@@ -54,7 +54,6 @@ pub struct Policy<K: Kind, C = ByClone, W = ByPolicy> {
 
 /// The request that this copy of the policy is for. tower copies the policy for each request, right after it has asked
 /// for a copy of the request.
-#[derive(Debug)]
 pub(super) struct Request {
     state: CallState,
     /// The attempt under way, from 1; 0 if there is no request.
