@@ -41,6 +41,7 @@
 //! | `&mut` state across attempts | [`Retry::start`], [`Retry::call_async_with`] |
 //! | to reconnect after a healthy time | [`Retry::reset_after`] |
 //! | attempts that hang to be cut | [`Retry::attempt_timeout`] |
+//! | waits of your own: a list, Fibonacci | [`Retry::waits`] |
 //! | to poll, or retry an `Ok` | [`Retry::fixed`], [`Retry::call_outcome`], [`Retry::quiet`] |
 //! | a function that retries | [`Retry::wrap`], [`Retry::wrap_async`] |
 //! | to know what it took | [`Retry::report`], [`Report`] |
@@ -77,18 +78,28 @@
     )
 )]
 
-// Before the drivers, so that rustdoc shows the setters first.
+// `Retry`: its settings (`setters`, `settings`), what a predicate returns and why calls end (`decision`). Before the drivers,
+// so that rustdoc shows the setters first.
 mod policy;
 
+// How long each wait is. A new wait strategy belongs here.
 mod backoff;
+// The retry budget; `permit`: the token of one retry, which goes back if the retry does not begin.
 mod budget;
 pub mod docs;
+// The ways to run a call: they run attempts and sleep.
 mod drivers;
+// What follows an attempt; `step`: the rules that retry or end a call, in order.
 mod engine;
+// The words of a refused setting.
 mod message;
+// What `schedule()` and `delays()` show of the waits.
 mod schedule;
+// Atomics and locks, which the model checker replaces.
 mod sync;
+// Events and who receives them; `dispatch`: the default hooks, where a new sink is added.
 mod telemetry;
+// Clocks and sleeps.
 mod time;
 
 #[cfg(feature = "http")]

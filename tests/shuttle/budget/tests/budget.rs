@@ -3,7 +3,7 @@
 //! see it. The second word, the latest time, is written with `Release` after the first and read with `Acquire` before it. So
 //! the sequential consistency that shuttle assumes leaves nothing out.
 //!
-//! Each scene names the fault that it should find.
+//! Each scene names the fault that it finds.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -229,7 +229,7 @@ fn threads_find_the_same_budget_for_a_key() {
     });
 }
 
-/// Three threads take too long in every order.
+/// Fault: an update that writes without comparing. Three threads take too long in every order.
 #[test]
 fn three_threads_account_for_every_token_in_many_orders() {
     many_orders(20_000, || {

@@ -2,7 +2,7 @@
 //! of shuttle, which calls it a deadlock where a wake-up is lost. Time stands still, and what is due is so from the
 //! start; shuttle's `wait_timeout` never times out, so only being rung wakes the helper thread.
 //!
-//! Each scene names the fault that it should find.
+//! Each scene names the fault that it finds.
 
 #![allow(clippy::arithmetic_side_effects, reason = "a test may panic")]
 

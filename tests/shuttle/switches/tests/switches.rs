@@ -4,7 +4,7 @@
 //! that counter only says "look further", and what is found there is behind a lock or belongs to the thread. One word has
 //! one order of changes, and who comes after a change, because the program says so, sees it or a later one.
 //!
-//! Each scene names the fault that it should find.
+//! Each scene names the fault that it finds.
 
 #![allow(clippy::arithmetic_side_effects, reason = "a test may panic")]
 
