@@ -27,8 +27,8 @@
 //! | longest wait, jitter included | 5 s, or as long as the first wait needs |
 //! | jitter on each wait | 1 s, less for short waits |
 //!
-//! The last error comes back unchanged. The next attempt begins before the deadline or not at all; an attempt under way
-//! is not cut unless you set an [`attempt_timeout`](Retry::attempt_timeout). Waits are random, so that clients that failed
+//! The last error comes back unchanged. No wait is begun that would reach the deadline; an attempt under way is not cut
+//! unless you set an [`attempt_timeout`](Retry::attempt_timeout). Waits are random, so that clients that failed
 //! together don't come back together. Log records and metrics are emitted through the facades `log` and `metrics`.
 //! Everything works on every async executor.
 //!

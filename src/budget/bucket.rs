@@ -40,7 +40,7 @@ pub(super) struct Bucket {
 
 /// Units at a tick, of which a word has the lower bits.
 #[derive(Clone, Copy)]
-struct Level {
+struct Balance {
     units: i64,
     tick: u64,
 }
@@ -69,7 +69,7 @@ impl Bucket {
         let tick = self.epoch.get().map_or(0, |epoch| self.tick(*epoch, now));
         let latest = self.latest.load(Ordering::Acquire);
         let word = self.word.load(Ordering::Relaxed);
-        self.level(word, tick.max(latest), latest).units
+        self.balance(word, tick.max(latest), latest).units
     }
 
     /// Replaces the units at a time by what `change` returns, unless it returns `None`. Returns the tick of the change.
@@ -97,10 +97,10 @@ impl Bucket {
         let tick = tick.max(latest);
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
-            let level = self.level(word, tick, latest);
-            let changed = Level {
-                units: change(level.units, level.tick)?.min(MOST_UNITS),
-                tick: level.tick,
+            let balance = self.balance(word, tick, latest);
+            let changed = Balance {
+                units: change(balance.units, balance.tick)?.min(MOST_UNITS),
+                tick: balance.tick,
             };
             let (order, failed) = (Ordering::Relaxed, Ordering::Relaxed);
             match self
@@ -120,8 +120,8 @@ impl Bucket {
     }
 
     /// What a word that was written at `latest` or before holds at `tick`.
-    fn level(&self, word: u64, tick: u64, latest: u64) -> Level {
-        let old = Level::unpack(word);
+    fn balance(&self, word: u64, tick: u64, latest: u64) -> Balance {
+        let old = Balance::unpack(word);
         let passed = tick.wrapping_sub(old.tick) & TICK_MASK;
         let ahead = old.tick.wrapping_sub(tick) & TICK_MASK;
         let (units, tick) = if old.units <= 0 {
@@ -134,7 +134,7 @@ impl Bucket {
         } else {
             (self.decayed(old.units, passed), tick)
         };
-        Level { units, tick }
+        Balance { units, tick }
     }
 
     /// Rounded down, so that rounding only ever takes.
@@ -163,7 +163,7 @@ impl Bucket {
     }
 }
 
-impl Level {
+impl Balance {
     #[allow(clippy::cast_possible_wrap, reason = "the sign is in the word")]
     const fn unpack(word: u64) -> Self {
         Self {
@@ -180,17 +180,17 @@ impl Level {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bucket, FORGOTTEN, Instant, Level, MOST_UNITS, TICK_BITS, TOKEN};
+    use super::{Balance, Bucket, FORGOTTEN, Instant, MOST_UNITS, TICK_BITS, TOKEN};
     use std::time::Duration;
 
     /// Units and tick at `tick` of a surplus of one token of tick `written`; the latest tick that the bucket knows is `latest`.
     fn level(written: u64, tick: u64, latest: u64) -> (i64, u64) {
-        let word = Level {
+        let word = Balance {
             units: TOKEN,
             tick: written,
         };
-        let level = Bucket::new(Duration::from_secs(1)).level(word.pack(), tick, latest);
-        (level.units, level.tick)
+        let balance = Bucket::new(Duration::from_secs(1)).balance(word.pack(), tick, latest);
+        (balance.units, balance.tick)
     }
 
     #[test]

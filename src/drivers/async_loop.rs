@@ -11,7 +11,7 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 
 use super::async_phase::{
-    Operation, Phase, PhaseProject, Running, Stage, UnderWay, Wait, run_attempt,
+    AnyPhase, Operation, Phase, PhaseProject, PhaseRef, TypedPhase, Wait, run_attempt,
 };
 use super::cutoff::set_cutoff;
 use super::report::Report;
@@ -78,7 +78,7 @@ where
         }
         let policy: &Retry<C::On> = this.policy;
         this.state.start(&policy.config, measured);
-        if this.state.is_extended() || attempt_timeout(policy, this.operation).is_some() {
+        if this.state.has_extras() || attempt_timeout(policy, this.operation).is_some() {
             return self.poll_on(cx, None);
         }
         let outcome = ready!(run_attempt(
@@ -112,7 +112,7 @@ where
         let this = self.project();
         let policy: &Retry<C::On> = this.policy;
         let attempt_timeout = attempt_timeout(policy, this.operation);
-        let mut running = Running {
+        let mut typed = TypedPhase {
             operation: this.operation,
             phase: this.phase,
         };
@@ -122,7 +122,7 @@ where
             callable: O::callable(),
             number: 1,
             attempt_timeout,
-            under_way: &mut running,
+            phase: &mut typed,
         };
         retry_loop.poll(cx, ended)
     }
@@ -164,7 +164,7 @@ struct RetryLoop<'a, Outcome, C: Classify<Outcome>> {
     /// The number of the attempt under way.
     number: u32,
     attempt_timeout: Option<Duration>,
-    under_way: &'a mut dyn UnderWay<Outcome, C::On>,
+    phase: &'a mut dyn AnyPhase<Outcome, C::On>,
 }
 
 impl<Outcome, C: Classify<Outcome>> RetryLoop<'_, Outcome, C> {
@@ -173,7 +173,7 @@ impl<Outcome, C: Classify<Outcome>> RetryLoop<'_, Outcome, C> {
     fn poll(mut self, cx: &mut Context<'_>, ended: Option<Outcome>) -> Poll<Outcome> {
         let mut outcome = match ended {
             Some(outcome) => outcome,
-            None => ready!(self.poll_stage(cx)),
+            None => ready!(self.poll_phase(cx)),
         };
         loop {
             let mut call = Call {
@@ -188,7 +188,7 @@ impl<Outcome, C: Classify<Outcome>> RetryLoop<'_, Outcome, C> {
                 Step::Success | Step::Retry(_) => None,
                 Step::Stopped(reason) => Some(*reason),
             };
-            self.under_way.end_attempt(self.number, stop_reason);
+            self.phase.end_attempt(self.number, stop_reason);
             let Step::Retry(pending) = step else {
                 return Poll::Ready(outcome);
             };
@@ -200,15 +200,15 @@ impl<Outcome, C: Classify<Outcome>> RetryLoop<'_, Outcome, C> {
     }
 
     /// Polls what is under way: an attempt, or a wait and then the attempt after it.
-    fn poll_stage(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+    fn poll_phase(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
         let config = &self.policy.config;
-        let begins = match self.under_way.stage() {
-            Stage::New => true,
-            Stage::Attempting(number) => {
+        let begins = match self.phase.get() {
+            PhaseRef::New => true,
+            PhaseRef::Attempting(number) => {
                 self.number = number;
                 false
             }
-            Stage::Waiting(wait, number) => {
+            PhaseRef::Waiting(wait, number) => {
                 let wait = wait.project();
                 ready!(Pin::new(wait.sleep).poll(cx));
                 if let Some(pending) = wait.pending.take() {
@@ -217,13 +217,13 @@ impl<Outcome, C: Classify<Outcome>> RetryLoop<'_, Outcome, C> {
                 self.number = *number;
                 true
             }
-            Stage::WaitingInPlace(sleep, number) => {
+            PhaseRef::WaitingInPlace(sleep, number) => {
                 ready!(sleep.poll(cx));
                 self.state.attempt_begins(config);
                 self.number = number;
                 true
             }
-            Stage::Done => panic!("stamina: a retried future was polled after it had completed"),
+            PhaseRef::Done => panic!("stamina: a retried future was polled after it had completed"),
         };
         self.poll_attempt(cx, begins)
     }
@@ -236,8 +236,8 @@ impl<Outcome, C: Classify<Outcome>> RetryLoop<'_, Outcome, C> {
             if let Some(sleep) = config.timer.tokio_sleep(pending.wait()) {
                 // Without a permit there is nothing to undo, so the retry is counted now.
                 pending.count(self.state, &mut self.number);
-                self.under_way.wait_in_place(sleep, self.number);
-                if let Stage::WaitingInPlace(sleep, _) = self.under_way.stage() {
+                self.phase.wait_in_place(sleep, self.number);
+                if let PhaseRef::WaitingInPlace(sleep, _) = self.phase.get() {
                     ready!(sleep.poll(cx));
                 }
                 self.state.attempt_begins(config);
@@ -248,7 +248,7 @@ impl<Outcome, C: Classify<Outcome>> RetryLoop<'_, Outcome, C> {
         let mut sleep = config.timer.sleep(pending.wait());
         if Pin::new(&mut sleep).poll(cx).is_pending() {
             let pending = Some(pending);
-            self.under_way.wait(Wait { sleep, pending }, self.number);
+            self.phase.wait(Wait { sleep, pending }, self.number);
             return Poll::Pending;
         }
         pending.begin(config, self.state, &mut self.number);
@@ -264,10 +264,10 @@ impl<Outcome, C: Classify<Outcome>> RetryLoop<'_, Outcome, C> {
         }
         let begins = begins.then_some(self.number);
         let Some(cutoff) = self.state.cutoff() else {
-            return self.under_way.poll_attempt(cx, depth, begins);
+            return self.phase.poll_attempt(cx, depth, begins);
         };
         let polled = cutoff.poll(config.timer, cx, |cx| {
-            self.under_way.poll_attempt(cx, depth, begins)
+            self.phase.poll_attempt(cx, depth, begins)
         });
         polled.map(|outcome| outcome.unwrap_or_else(|| self.cut()))
     }
@@ -275,7 +275,7 @@ impl<Outcome, C: Classify<Outcome>> RetryLoop<'_, Outcome, C> {
     /// The outcome of an attempt that was cut.
     #[cold]
     fn cut(&mut self) -> Outcome {
-        let own = self.under_way.attempt_timeout_error();
+        let own = self.phase.attempt_timeout_error();
         let error = own.or_else(|| self.policy.attempt_timeout_fn().map(|error| error()));
         error.expect(NO_ATTEMPT_TIMEOUT_ERROR).into_outcome()
     }

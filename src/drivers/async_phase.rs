@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
-use crate::engine::{Callable, Level, Pending};
+use crate::engine::{Callable, DepthGuard, Pending};
 use crate::policy::StopReason;
 use crate::time::{Sleep, TokioSleep};
 
@@ -74,7 +74,7 @@ pin_project! {
 }
 
 /// A phase without its attempt, whose type only the caller knows.
-pub(super) enum Stage<'a> {
+pub(super) enum PhaseRef<'a> {
     New,
     Attempting(u32),
     Waiting(Pin<&'a mut Wait>, &'a mut u32),
@@ -84,8 +84,8 @@ pub(super) enum Stage<'a> {
 
 /// What is under way, whatever the types of the operation and its futures: the loop after a first failure is compiled once
 /// for all operations with the same outcome.
-pub(super) trait UnderWay<Outcome, On> {
-    fn stage(&mut self) -> Stage<'_>;
+pub(super) trait AnyPhase<Outcome, On> {
+    fn get(&mut self) -> PhaseRef<'_>;
 
     /// Ends the attempt under way, and the call if nothing follows.
     fn end_attempt(&mut self, attempts: u32, stop_reason: Option<StopReason>);
@@ -107,23 +107,25 @@ pub(super) trait UnderWay<Outcome, On> {
 }
 
 /// The parts of a future that know the operation.
-pub(super) struct Running<'a, O, Fut> {
+pub(super) struct TypedPhase<'a, O, Fut> {
     pub(super) operation: &'a mut O,
     pub(super) phase: Pin<&'a mut Phase<Fut>>,
 }
 
-impl<O, Fut, On> UnderWay<Fut::Output, On> for Running<'_, O, Fut>
+impl<O, Fut, On> AnyPhase<Fut::Output, On> for TypedPhase<'_, O, Fut>
 where
     O: Operation<Fut, On>,
     Fut: Future,
 {
-    fn stage(&mut self) -> Stage<'_> {
+    fn get(&mut self) -> PhaseRef<'_> {
         match self.phase.as_mut().project() {
-            PhaseProject::New => Stage::New,
-            PhaseProject::Attempting { number, .. } => Stage::Attempting(*number),
-            PhaseProject::Waiting { wait, number } => Stage::Waiting(wait, number),
-            PhaseProject::WaitingInPlace { sleep, number } => Stage::WaitingInPlace(sleep, *number),
-            PhaseProject::Done { .. } => Stage::Done,
+            PhaseProject::New => PhaseRef::New,
+            PhaseProject::Attempting { number, .. } => PhaseRef::Attempting(*number),
+            PhaseProject::Waiting { wait, number } => PhaseRef::Waiting(wait, number),
+            PhaseProject::WaitingInPlace { sleep, number } => {
+                PhaseRef::WaitingInPlace(sleep, *number)
+            }
+            PhaseProject::Done { .. } => PhaseRef::Done,
         }
     }
 
@@ -167,7 +169,7 @@ pub(super) fn run_attempt<O: Operation<Fut, On>, On, Fut: Future>(
     begins: Option<u32>,
 ) -> Poll<Fut::Output> {
     // The closure that makes the future is a part of the operation too.
-    let _level = Level::inside_of(depth);
+    let _guard = DepthGuard::inside_of(depth);
     if let Some(number) = begins {
         let attempt = operation.start();
         phase.set(Phase::Attempting { attempt, number });

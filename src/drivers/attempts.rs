@@ -94,7 +94,7 @@ impl<'a, E> Attempts<'a, E> {
 
     /// Enters the operation of a future, for the closure that makes the next attempt.
     pub(super) fn enter_operation<T>(&self, operation: impl FnOnce() -> T) -> T {
-        let _level = self.state.enter_operation();
+        let _guard = self.state.enter_operation();
         operation()
     }
 

@@ -29,7 +29,7 @@ fn run<O, C: Classify<O>, N: ?Sized>(policy: &Retry<C::On>, mut operation: impl 
     let config = &policy.config;
     let started = config.reads_clock().then(|| config.timer.now());
     let outcome = {
-        let _level = OneDeeper::enter();
+        let _guard = OneDeeper::enter();
         operation()
     };
     if C::failure(policy, &outcome).is_some() {
@@ -64,7 +64,7 @@ fn run_dynamic<O, C: Classify<O>>(
     operation: &mut dyn FnMut() -> O,
     callable: Callable,
 ) -> O {
-    let mut state = CallState::under_way(&policy.config, started);
+    let mut state = CallState::begun(&policy.config, started);
     let first = first.unwrap_or_else(|| {
         state = CallState::new();
         state.start(&policy.config, false);
@@ -75,7 +75,7 @@ fn run_dynamic<O, C: Classify<O>>(
 
 /// Runs one attempt.
 fn attempt<O>(state: &CallState, operation: &mut dyn FnMut() -> O) -> O {
-    let _level = state.enter_operation();
+    let _guard = state.enter_operation();
     operation()
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
-use crate::engine::{CallState, Cutoff, IntoOutcome, Level};
+use crate::engine::{CallState, Cutoff, DepthGuard, IntoOutcome};
 use crate::policy::{Config, NO_ATTEMPT_TIMEOUT_ERROR, Retry};
 use crate::time::Timer;
 
@@ -102,7 +102,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
         let this = self.project();
-        let _level = Level::inside_of(*this.depth);
+        let _guard = DepthGuard::inside_of(*this.depth);
         let Some(cutoff) = this.cutoff else {
             return this.future.poll(cx);
         };

@@ -21,7 +21,7 @@ pub(crate) use self::classify::Failure;
 )]
 pub use self::classify::IntoOutcome;
 pub(crate) use self::classify::{ByError, ByOutcome, Classify, Failed};
-pub(crate) use self::nesting::{Level, OneDeeper, depth};
+pub(crate) use self::nesting::{DepthGuard, OneDeeper, depth};
 pub(crate) use self::pending::Pending;
 pub(crate) use self::state::{CallState, Cutoff, credit_first_try};
 pub(crate) use self::step::{Step, attempt_limit, wait_range};

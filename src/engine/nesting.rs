@@ -16,11 +16,11 @@ pub(crate) fn depth() -> u32 {
 ///
 /// It restores the depth from before instead of subtracting one: a future belongs to the depth at which it was made, and
 /// may be polled inside of an unrelated operation.
-pub(crate) struct Level {
+pub(crate) struct DepthGuard {
     before: u32,
 }
 
-impl Level {
+impl DepthGuard {
     /// Enters the operation of a call that was made at `depth`.
     #[inline]
     pub(crate) fn inside_of(depth: u32) -> Self {
@@ -38,15 +38,15 @@ impl Level {
     }
 }
 
-impl Drop for Level {
+impl Drop for DepthGuard {
     #[inline]
     fn drop(&mut self) {
         DEPTH.set(self.before);
     }
 }
 
-/// [`Level`] for a blocking call that is made here and now: it comes back to where it was by itself, so there is nothing
-/// to remember. The first-try success of a blocking call, whose instructions are counted, has no register to spare.
+/// [`DepthGuard`] for a blocking call that is made here and now: it comes back to where it was by itself, so there is
+/// nothing to remember. The first-try success of a blocking call, whose instructions are counted, has no register to spare.
 pub(crate) struct OneDeeper;
 
 impl OneDeeper {

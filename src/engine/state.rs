@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use super::nesting::{Level, depth};
+use super::nesting::{DepthGuard, depth};
 use crate::policy::Config;
 use crate::telemetry::{self, Hooks};
 use crate::testing::mode::{self, Mode};
@@ -23,16 +23,16 @@ enum CallClock {
     Unread,
     Started(Instant),
     /// The call has more to remember.
-    Extended(Box<Extension>),
+    WithExtras(Box<Extras>),
 }
 
 /// What few calls need to remember.
 #[derive(Default)]
-struct Extension {
+struct Extras {
     started: Option<Instant>,
     attempt_started: Option<Instant>,
     /// What the switches for tests and the nesting said when the call was made.
-    overrides: Overrides,
+    made_in: Surroundings,
     /// Time that the call had taken before it was resumed here.
     elapsed_before: Duration,
     /// A seed of this call alone.
@@ -43,7 +43,7 @@ struct Extension {
 
 /// The scopes that a call was made in.
 #[derive(Clone)]
-pub(crate) struct Overrides {
+pub(crate) struct Surroundings {
     mode: Mode,
     /// The hooks of a scope, which take the place of the process's.
     hooks: Option<Hooks>,
@@ -59,7 +59,7 @@ pub(crate) struct Cutoff {
     pub(crate) has_cut: bool,
 }
 
-impl Default for Overrides {
+impl Default for Surroundings {
     fn default() -> Self {
         Self {
             mode: Mode::Normal,
@@ -69,7 +69,7 @@ impl Default for Overrides {
     }
 }
 
-impl Overrides {
+impl Surroundings {
     /// Those in force on this thread now.
     #[cold]
     #[inline(never)]
@@ -82,14 +82,14 @@ impl Overrides {
     }
 }
 
-impl Drop for Extension {
+impl Drop for Extras {
     // Cold, because every future's end has to look for one, and hardly any finds it.
     #[cold]
     #[inline(never)]
     fn drop(&mut self) {
         self.cutoff = None;
         // The call may be the last to hold a hook, whose destructor may panic.
-        if let Some(hooks) = self.overrides.hooks.take() {
+        if let Some(hooks) = self.made_in.hooks.take() {
             telemetry::drop_contained(hooks);
         }
     }
@@ -112,7 +112,7 @@ impl CallState {
     pub(crate) fn new() -> Self {
         // One look in production, where no switch is away from its default.
         let clock = if any_override() || depth() > 0 {
-            CallClock::Extended(Extension::overridden())
+            CallClock::WithExtras(Extras::made_here())
         } else {
             CallClock::Unread
         };
@@ -128,12 +128,12 @@ impl CallState {
         }
     }
 
-    /// The state of a blocking call that is under way on this thread, and was made without overrides.
+    /// The state of a blocking call that is under way on this thread, and was made outside of all scopes.
     #[inline]
-    pub(crate) fn under_way(config: &Config, started: Option<Instant>) -> Self {
+    pub(crate) fn begun(config: &Config, started: Option<Instant>) -> Self {
         let mut state = Self {
             clock: if depth() > 0 {
-                CallClock::Extended(Extension::overridden())
+                CallClock::WithExtras(Extras::made_here())
             } else {
                 CallClock::Unread
             },
@@ -158,14 +158,14 @@ impl CallState {
     pub(crate) fn start_at(&mut self, config: &Config, now: Instant) {
         self.set_started(now);
         if config.times_attempts() {
-            self.extension().attempt_started = Some(now);
+            self.extras_mut().attempt_started = Some(now);
         }
     }
 
     #[inline]
     fn set_started(&mut self, now: Instant) {
         match &mut self.clock {
-            CallClock::Extended(extension) => extension.started = Some(now),
+            CallClock::WithExtras(extras) => extras.started = Some(now),
             clock => *clock = CallClock::Started(now),
         }
     }
@@ -173,8 +173,8 @@ impl CallState {
     /// Starts the call anew: what it took before is forgotten, and its clock starts now.
     pub(crate) fn restart(&mut self, now: Option<Instant>) {
         self.waited = 0;
-        if let CallClock::Extended(extension) = &mut self.clock {
-            extension.elapsed_before = Duration::ZERO;
+        if let CallClock::WithExtras(extras) = &mut self.clock {
+            extras.elapsed_before = Duration::ZERO;
         }
         if let Some(now) = now {
             self.set_started(now);
@@ -184,36 +184,36 @@ impl CallState {
     /// Notes that another attempt begins.
     #[inline]
     pub(crate) fn attempt_begins(&mut self, config: &Config) {
-        if let CallClock::Extended(extension) = &mut self.clock {
-            if extension.attempt_started.is_some() {
-                extension.attempt_started = Some(config.timer.now());
+        if let CallClock::WithExtras(extras) = &mut self.clock {
+            if extras.attempt_started.is_some() {
+                extras.attempt_started = Some(config.timer.now());
             }
         }
     }
 
     /// Notes that the caller waits itself before the attempt under way.
     pub(crate) fn attempt_begins_after(&mut self, wait: Duration) {
-        if let CallClock::Extended(extension) = &mut self.clock {
+        if let CallClock::WithExtras(extras) = &mut self.clock {
             let begins = |now: Instant| now.checked_add(wait).unwrap_or(now);
-            extension.attempt_started = extension.attempt_started.map(begins);
+            extras.attempt_started = extras.attempt_started.map(begins);
         }
     }
 
     /// Takes over a call that began elsewhere.
     pub(crate) fn resume(&mut self, elapsed: Duration) {
         if !elapsed.is_zero() {
-            self.extension().elapsed_before = elapsed;
+            self.extras_mut().elapsed_before = elapsed;
         }
     }
 
     /// Gives the call a seed of its own.
     pub(crate) fn set_seed(&mut self, seed: u64) {
-        self.extension().seed = Some(seed);
+        self.extras_mut().seed = Some(seed);
     }
 
     #[inline]
     pub(crate) fn seed(&self) -> Option<u64> {
-        self.extended()?.seed
+        self.extras()?.seed
     }
 
     #[inline]
@@ -221,7 +221,7 @@ impl CallState {
         match &self.clock {
             CallClock::Unread => None,
             CallClock::Started(started) => Some(*started),
-            CallClock::Extended(extension) => extension.started,
+            CallClock::WithExtras(extras) => extras.started,
         }
     }
 
@@ -239,8 +239,8 @@ impl CallState {
             _ => Duration::from_nanos(self.waited),
         };
         let before = self
-            .extended()
-            .map_or(Duration::ZERO, |extension| extension.elapsed_before);
+            .extras()
+            .map_or(Duration::ZERO, |extras| extras.elapsed_before);
         before.saturating_add(here)
     }
 
@@ -253,7 +253,7 @@ impl CallState {
 
     /// How long the attempt under way has taken, if this call measures that.
     pub(crate) fn attempt_took(&self, config: &Config) -> Option<Duration> {
-        let started = self.extended()?.attempt_started?;
+        let started = self.extras()?.attempt_started?;
         Some(config.timer.now().saturating_duration_since(started))
     }
 
@@ -278,7 +278,7 @@ impl CallState {
     #[cold]
     #[inline(never)]
     fn has_hung(&self, config: &Config, took: Duration, cuts_attempts: bool) -> bool {
-        if let Some(cutoff) = self.extended().and_then(|call| call.cutoff.as_ref()) {
+        if let Some(cutoff) = self.extras().and_then(|call| call.cutoff.as_ref()) {
             return cutoff.has_cut;
         }
         // Attempts of a code block or a service are cut elsewhere, at the same times.
@@ -290,8 +290,8 @@ impl CallState {
 
     /// Whether it has more to remember than most.
     #[inline]
-    pub(crate) fn is_extended(&self) -> bool {
-        matches!(self.clock, CallClock::Extended(_))
+    pub(crate) fn has_extras(&self) -> bool {
+        matches!(self.clock, CallClock::WithExtras(_))
     }
 
     /// Credits the budget of the policy with a success at the first try.
@@ -303,20 +303,20 @@ impl CallState {
     #[inline]
     pub(crate) fn mode(&self) -> Mode {
         match &self.clock {
-            CallClock::Extended(extension) => extension.overrides.mode,
+            CallClock::WithExtras(extras) => extras.made_in.mode,
             _ => Mode::Normal,
         }
     }
 
     #[inline]
     pub(crate) fn hooks(&self) -> Option<&Hooks> {
-        self.extended()?.overrides.hooks.as_ref()
+        self.extras()?.made_in.hooks.as_ref()
     }
 
     #[inline]
     pub(crate) fn depth(&self) -> u32 {
         match &self.clock {
-            CallClock::Extended(extension) => extension.overrides.depth,
+            CallClock::WithExtras(extras) => extras.made_in.depth,
             _ => 0,
         }
     }
@@ -329,58 +329,58 @@ impl CallState {
 
     /// Enters the operation, so that calls inside of it know that they are.
     #[inline]
-    pub(crate) fn enter_operation(&self) -> Level {
-        Level::inside_of(self.depth())
+    pub(crate) fn enter_operation(&self) -> DepthGuard {
+        DepthGuard::inside_of(self.depth())
     }
 
     #[inline]
     pub(crate) fn cutoff(&mut self) -> Option<&mut Cutoff> {
         match &mut self.clock {
-            CallClock::Extended(extension) => extension.cutoff.as_mut(),
+            CallClock::WithExtras(extras) => extras.cutoff.as_mut(),
             _ => None,
         }
     }
 
     pub(crate) fn set_cutoff(&mut self, cutoff: Cutoff) {
-        self.extension().cutoff = Some(cutoff);
+        self.extras_mut().cutoff = Some(cutoff);
     }
 
     /// Lets go of the timer of an attempt that has ended.
     #[inline]
     pub(crate) fn clear_cutoff(&mut self) {
-        if let CallClock::Extended(extension) = &mut self.clock {
-            extension.cutoff = None;
+        if let CallClock::WithExtras(extras) = &mut self.clock {
+            extras.cutoff = None;
         }
     }
 
     #[inline]
-    fn extended(&self) -> Option<&Extension> {
+    fn extras(&self) -> Option<&Extras> {
         match &self.clock {
-            CallClock::Extended(extension) => Some(extension),
+            CallClock::WithExtras(extras) => Some(extras),
             _ => None,
         }
     }
 
-    fn extension(&mut self) -> &mut Extension {
-        if !matches!(self.clock, CallClock::Extended(_)) {
+    fn extras_mut(&mut self) -> &mut Extras {
+        if !matches!(self.clock, CallClock::WithExtras(_)) {
             let started = self.started();
-            let mut extension = Box::<Extension>::default();
-            extension.started = started;
-            self.clock = CallClock::Extended(extension);
+            let mut extras = Box::<Extras>::default();
+            extras.started = started;
+            self.clock = CallClock::WithExtras(extras);
         }
         match &mut self.clock {
-            CallClock::Extended(extension) => extension,
+            CallClock::WithExtras(extras) => extras,
             _ => unreachable!("it was extended above"),
         }
     }
 }
 
-impl Extension {
+impl Extras {
     #[cold]
     #[inline(never)]
-    fn overridden() -> Box<Self> {
-        let mut extension = Box::<Self>::default();
-        extension.overrides = Overrides::here();
-        extension
+    fn made_here() -> Box<Self> {
+        let mut extras = Box::<Self>::default();
+        extras.made_in = Surroundings::here();
+        extras
     }
 }

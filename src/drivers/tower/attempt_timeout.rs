@@ -9,7 +9,7 @@ use ::tower::{Layer, Service};
 use super::policy::{SENDING, Sending};
 use super::{Kind, Policy};
 use crate::drivers::cutoff::AttemptFuture;
-use crate::engine::{IntoOutcome, Level};
+use crate::engine::{DepthGuard, IntoOutcome};
 use crate::policy::Retry;
 
 impl<S, K: Kind, C, W> Layer<S> for Policy<K, C, W>
@@ -70,7 +70,7 @@ where
     fn call(&mut self, request: Req) -> Self::Future {
         let Sending { depth, remaining } = SENDING.take();
         let future = {
-            let _level = Level::inside_of(depth);
+            let _guard = DepthGuard::inside_of(depth);
             self.service.call(request)
         };
         AttemptFuture::new(&self.retry, depth, remaining, future)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Call, Failure, Step};
 use crate::budget::Budget;
-use crate::engine::{CallState, Callable, Level};
+use crate::engine::{CallState, Callable, DepthGuard};
 use crate::policy::{Decision, Retry, StopReason};
 use crate::telemetry::RetryDetails;
 use crate::testing::{self, Testing, VirtualClock};
@@ -131,7 +131,7 @@ impl Case {
             Mode::Inactive => testing::inactive(),
         };
         let mut state = {
-            let _levels: Vec<_> = (0..self.depth).map(Level::inside_of).collect();
+            let _guards: Vec<_> = (0..self.depth).map(DepthGuard::inside_of).collect();
             CallState::new()
         };
         state.start(&policy.config, false);

@@ -1,14 +1,14 @@
 //! What the simulation needs beyond the public interface. Nothing else in it reaches inside the library.
 
 use super::clock;
-use crate::engine::Level;
+use crate::engine::DepthGuard;
 use crate::instrument::{HookScope, scoped_hooks};
 use crate::policy::Retry;
 use crate::testing::{Scope, normal};
 
 /// Shields the simulated calls from the switches, hooks and calls around them.
-pub(super) fn isolate() -> (HookScope, Scope, Level) {
-    (scoped_hooks([]), normal(), Level::outside())
+pub(super) fn isolate() -> (HookScope, Scope, DepthGuard) {
+    (scoped_hooks([]), normal(), DepthGuard::outside())
 }
 
 /// The policy in simulated time, without a hook of its own.
