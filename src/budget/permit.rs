@@ -24,7 +24,8 @@ impl Deref for BudgetRef {
     }
 }
 
-/// A token that was taken for one retry. Dropping it before the retry begins gives the token back.
+/// A token that was taken for one retry. Dropping it before the retry begins, as a future does that is dropped while it
+/// waits, gives the token back.
 #[derive(Debug)]
 #[must_use = "dropping a permit gives its token back"]
 pub(crate) struct Permit {

@@ -6,7 +6,8 @@ use super::state::CallState;
 use crate::budget::Permit;
 use crate::policy::Config;
 
-/// The retry that a driver waits for. Dropping it undoes it: nothing is counted, and the permit goes back to the budget.
+/// The retry that a driver waits for. Dropping it, as a future does that is dropped while it waits, undoes it: nothing is
+/// counted, and the permit goes back to the budget.
 #[derive(Debug)]
 #[must_use = "dropping it undoes the decision to retry"]
 pub(crate) struct Pending {

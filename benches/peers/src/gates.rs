@@ -44,7 +44,7 @@ pub const GATES: &[Gate] = &[
     gate(case::ASYNC_BLOCK, 1.85, 0),
     // The step function; a sleep chosen at run time, which is made, polled and dropped through a tag; and a loop that is
     // compiled once for all operations with the same outcome. Compiled for each operation, it took 1,672 instructions for
-    // three failures instead of 1,884, but 200 call sites took nearly twice as long to compile.
+    // three failures instead of 1,883, but 200 call sites took nearly twice as long to compile.
     gate(case::ASYNC_FAILURES, 4.20, 0),
     gate(case::ASYNC_FAILURES_DEADLINE, 3.12, 0),
     gate(case::ASYNC_PREDICATE, 4.20, 0),
