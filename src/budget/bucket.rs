@@ -17,11 +17,11 @@ pub(super) const TOKEN: i64 = 5_040_000;
 /// Two halves of 32 bits would be too coarse for either a floor of a million or a ratio of a thousandth.
 const TICK_BITS: u32 = 20;
 const TICK_MASK: u64 = (1 << TICK_BITS) - 1;
-/// Half of the range of ticks in a word, and the longest time that it can express: 256 time constants. By then any
+/// Half of the range of ticks in a word, and the longest time that it can express: 32 time constants. By then any
 /// surplus has decayed to nothing.
 const FORGOTTEN: u64 = 1 << (TICK_BITS - 1);
-/// Ticks in a time constant. A tick changes a surplus by less than 0.05 %.
-const TICKS_PER_DECAY: u64 = 2048;
+/// Ticks in a time constant. A tick changes a surplus by 0.006 %. The errors of many short times add up, so it is short.
+const TICKS_PER_DECAY: u64 = 16_384;
 
 /// The most that a surplus holds: about 1.7 million tokens.
 const MOST_UNITS: i64 = (1 << (63 - TICK_BITS)) - 1;

@@ -286,6 +286,29 @@ fn an_earlier_time_is_no_time_passed() {
     stage.holds(3.0 + 5.0 / std::f64::consts::E);
 }
 
+/// Each success was older than the budget thought, and what it had lost since then stayed uncounted.
+#[test]
+fn short_times_between_successes_and_retries_add_up() {
+    for parts in [500, 2_000, 2_048, 4_096, 16_384] {
+        for tenth in 1..10 {
+            let period = secs(10) / parts;
+            let before_retry = period * tenth / 10;
+            let stage = Stage::new(Budget::new().floor(3).ratio(1.0));
+            let mut surplus: f64 = 0.0;
+            for _ in 0..10 {
+                stage.policy.call(|| Ok(())).unwrap();
+                surplus += 1.0;
+                stage.clock.pass(before_retry);
+                surplus *= (-before_retry.as_secs_f64() / 10.0).exp();
+                stage.policy.start().decide(&"down").unwrap();
+                surplus -= 1.0;
+                stage.clock.pass(period.saturating_sub(before_retry));
+            }
+            stage.holds(3.0 + surplus);
+        }
+    }
+}
+
 #[test]
 fn budgets_under_different_clocks_do_not_disturb_each_other() {
     let (fast, slow) = (

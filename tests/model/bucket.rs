@@ -42,9 +42,10 @@ impl Bucket {
         self.since = now;
     }
 
-    /// How far rounding may have taken the balance: a thousandth of a token or of the surplus.
+    /// How far rounding may have taken the balance: a thousandth of a token or of the surplus, and what a tick, 1/16384 of
+    /// the decay, takes of each token that came or went.
     fn slack(&self) -> f64 {
-        0.001 + 0.001 * (self.balance - self.floor).max(0.0) + 1e-6 * self.changes
+        0.001 + 0.001 * (self.balance - self.floor).max(0.0) + self.changes / 16_384.0
     }
 
     /// A success. If it took a retry, that one's token fills the floor.

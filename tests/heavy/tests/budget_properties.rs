@@ -471,7 +471,7 @@ proptest! {
 fn no_idle_time_is_taken_for_a_short_one() {
     // The word has a part of the time only, and every power of two must be told from none.
     for decay in [1, 10_000, 86_400_000].map(Duration::from_millis) {
-        let tick = decay.as_nanos() as i64 / 2048;
+        let tick = decay.as_nanos() as i64 / 16_384;
         for power in 0..60 {
             let Some(idle) = tick
                 .checked_shl(power)
