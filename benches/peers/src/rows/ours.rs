@@ -81,7 +81,9 @@ const BASE: Retry<Failure> = Retry::on::<Failure>()
 pub static POLICY: Retry<Failure> = BASE;
 pub static POLICY_DEADLINE: Retry<Failure> = BASE.timeout(TIMEOUT);
 static POLICY_PREDICATE: Retry<Failure> = BASE.when_fn(transient);
-pub static BUDGET: Budget = Budget::new();
+/// It forgets slowly, so that no tick of its time passes between two calls: else the count would depend on how fast the
+/// machine is.
+pub static BUDGET: Budget = Budget::new().decay(Duration::from_secs(86_400));
 pub static POLICY_BUDGET: Retry<Failure> = BASE.budget(&BUDGET);
 static POLICY_WAITS: Retry<Failure> = BASE.timer(Timer::custom(&Later));
 
