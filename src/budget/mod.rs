@@ -45,7 +45,7 @@ pub(crate) use permit::{BudgetRef, Permit};
 /// # Limits
 ///
 /// Balances are within 0.1 % of the formula, or a thousandth of a token. Time is counted in ticks of 1/16384 of `decay`, so
-/// each credit and each retry may be off by 0.006 % of a token. A surplus holds at most 1.7 million tokens. A success at the first try counts from the start of its call, so it costs no reading of
+/// each credit and each retry may add an error of 0.006 % of a token to that. A surplus holds at most 1.7 million tokens. A success at the first try counts from the start of its call, so it costs no reading of
 /// the clock.
 ///
 /// The floor allows each process its first few retries, however many processes there are.

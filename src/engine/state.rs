@@ -41,7 +41,7 @@ struct Extras {
     cutoff: Option<Cutoff>,
 }
 
-/// The scopes that a call was made in.
+/// The scopes and the nesting that a call was made in.
 #[derive(Clone)]
 pub(crate) struct Surroundings {
     mode: Mode,
@@ -257,8 +257,8 @@ impl CallState {
         Some(config.timer.now().saturating_duration_since(started))
     }
 
-    /// Whether the attempt under way starts the call anew if it fails now after it `took` so long. `cuts_attempts`: one that
-    /// was cut has hung instead.
+    /// Whether the attempt under way starts the call anew if it fails now after it `took` so long. If the driver
+    /// `cuts_attempts`, one that was cut has hung and is not healthy.
     #[inline]
     pub(crate) fn is_healthy(
         &self,

@@ -137,7 +137,7 @@ impl Call<'_> {
         Step::Stopped(reason)
     }
 
-    /// Counts the attempts, the waits and the time from the healthy attempt that has just failed, which counts as a success.
+    /// Counts attempts, waits and time from here. The healthy attempt that has just failed is credited as a success.
     fn start_anew(&mut self) {
         let now = self.now();
         self.credit(now);
