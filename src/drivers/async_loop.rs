@@ -73,14 +73,12 @@ where
         measured: bool,
     ) -> Poll<Fut::Output> {
         let mut this = self.as_mut().project();
-        if !matches!(this.phase.as_mut().project(), PhaseProject::New) {
-            return self.poll_on(cx, None);
-        }
         let policy: &Retry<C::On> = this.policy;
-        this.state.start(&policy.config, measured);
-        if this.state.has_extras() || attempt_timeout(policy, this.operation).is_some() {
-            return self.poll_on(cx, None);
+        let is_new = matches!(this.phase.as_mut().project(), PhaseProject::New);
+        if !is_new || this.state.has_extras() || attempt_timeout(policy, this.operation).is_some() {
+            return self.poll_on(cx, None, measured);
         }
+        this.state.start(&policy.config, measured);
         let outcome = ready!(run_attempt(
             this.operation,
             this.phase.as_mut(),
@@ -89,7 +87,7 @@ where
             Some(1)
         ));
         if C::failure(policy, &outcome).is_some() {
-            return self.poll_on(cx, Some(outcome));
+            return self.poll_on(cx, Some(outcome), measured);
         }
         if policy.config.budget.is_some() {
             this.state.credit_first_try(&policy.config);
@@ -108,6 +106,7 @@ where
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         ended: Option<Fut::Output>,
+        measured: bool,
     ) -> Poll<Fut::Output> {
         let this = self.project();
         let policy: &Retry<C::On> = this.policy;
@@ -122,6 +121,7 @@ where
             callable: O::callable(),
             number: 1,
             attempt_timeout,
+            measured,
             phase: &mut typed,
         };
         retry_loop.poll(cx, ended)
@@ -164,6 +164,7 @@ struct RetryLoop<'a, Outcome, C: Classify<Outcome>> {
     /// The number of the attempt under way.
     number: u32,
     attempt_timeout: Option<Duration>,
+    measured: bool,
     phase: &'a mut dyn AnyPhase<Outcome, C::On>,
 }
 
@@ -203,7 +204,10 @@ impl<Outcome, C: Classify<Outcome>> RetryLoop<'_, Outcome, C> {
     fn poll_phase(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
         let config = &self.policy.config;
         let begins = match self.phase.get() {
-            PhaseRef::New => true,
+            PhaseRef::New => {
+                self.state.start(config, self.measured);
+                true
+            }
             PhaseRef::Attempting(number) => {
                 self.number = number;
                 false

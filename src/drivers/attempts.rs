@@ -261,8 +261,9 @@ impl<E: Debug> Attempts<'_, E> {
             return None;
         }
         let (config, mode) = (&self.policy.config, self.state.mode());
-        let took = self.state.attempt_took(config);
-        let starts_anew = self.succeeded || self.state.is_healthy(config, took, true);
+        let now = self.state.now(config);
+        let took = self.state.attempt_took(config, now);
+        let starts_anew = self.succeeded || self.state.is_healthy(config, took, now, true);
         let number = if starts_anew { 1 } else { self.number };
         let is_last = attempt_limit(config, mode).is_some_and(|limit| number >= limit);
         if is_last || self.state.is_nested(config) {

@@ -27,7 +27,7 @@ fn run<O, C: Classify<O>, N: ?Sized>(policy: &Retry<C::On>, mut operation: impl 
         return run_on::<O, C, N>(policy, None, None, operation);
     }
     let config = &policy.config;
-    let started = config.reads_clock().then(|| config.timer.now());
+    let started = config.reads_clock.then(|| config.timer.now());
     let outcome = {
         let _guard = OneDeeper::enter();
         operation()
@@ -64,7 +64,7 @@ fn run_dynamic<O, C: Classify<O>>(
     operation: &mut dyn FnMut() -> O,
     callable: Callable,
 ) -> O {
-    let mut state = CallState::begun(&policy.config, started);
+    let mut state = CallState::begun(started);
     let first = first.unwrap_or_else(|| {
         state = CallState::new();
         state.start(&policy.config, false);

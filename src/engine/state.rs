@@ -30,6 +30,7 @@ enum CallClock {
 #[derive(Default)]
 struct Extras {
     started: Option<Instant>,
+    /// `None` if this is the first attempt, which starts with the call, or if nobody needs to know.
     attempt_started: Option<Instant>,
     /// What the switches for tests and the nesting said when the call was made.
     made_in: Surroundings,
@@ -42,7 +43,7 @@ struct Extras {
 }
 
 /// The scopes and the nesting that a call was made in.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Surroundings {
     mode: Mode,
     /// The hooks of a scope, which take the place of the process's.
@@ -57,16 +58,6 @@ pub(crate) struct Cutoff {
     /// Made only once the attempt has to be waited for. The mutex is never locked: it makes the state `Sync`.
     pub(crate) sleep: Mutex<Option<Sleep>>,
     pub(crate) has_cut: bool,
-}
-
-impl Default for Surroundings {
-    fn default() -> Self {
-        Self {
-            mode: Mode::Normal,
-            hooks: None,
-            depth: 0,
-        }
-    }
 }
 
 impl Surroundings {
@@ -110,8 +101,8 @@ impl CallState {
     /// The state of a call that is made here and now, before it starts.
     #[inline]
     pub(crate) fn new() -> Self {
-        // One look in production, where no switch is away from its default.
-        let clock = if any_override() || depth() > 0 {
+        // Both are always looked at, as one branch is cheaper than two for the gates of a first-try success.
+        let clock = if any_override() | (depth() > 0) {
             CallClock::WithExtras(Extras::made_here())
         } else {
             CallClock::Unread
@@ -130,7 +121,7 @@ impl CallState {
 
     /// The state of a blocking call that is under way on this thread, and was made outside of all scopes.
     #[inline]
-    pub(crate) fn begun(config: &Config, started: Option<Instant>) -> Self {
+    pub(crate) fn begun(started: Option<Instant>) -> Self {
         let mut state = Self {
             clock: if depth() > 0 {
                 CallClock::WithExtras(Extras::made_here())
@@ -140,7 +131,7 @@ impl CallState {
             waited: 0,
         };
         if let Some(started) = started {
-            state.start_at(config, started);
+            state.start_at(started);
         }
         state
     }
@@ -148,22 +139,14 @@ impl CallState {
     /// Starts the call's clock and its first attempt. `measured`: the driver needs the time although the policy does not.
     #[inline]
     pub(crate) fn start(&mut self, config: &Config, measured: bool) {
-        if measured || config.reads_clock() {
-            self.start_at(config, config.timer.now());
+        if measured || config.reads_clock {
+            self.start_at(config.timer.now());
         }
     }
 
     // Inlined for the gate `async-success-deadline`: most calls have a deadline.
     #[inline]
-    pub(crate) fn start_at(&mut self, config: &Config, now: Instant) {
-        self.set_started(now);
-        if config.times_attempts() {
-            self.extras_mut().attempt_started = Some(now);
-        }
-    }
-
-    #[inline]
-    fn set_started(&mut self, now: Instant) {
+    pub(crate) fn start_at(&mut self, now: Instant) {
         match &mut self.clock {
             CallClock::WithExtras(extras) => extras.started = Some(now),
             clock => *clock = CallClock::Started(now),
@@ -177,18 +160,21 @@ impl CallState {
             extras.elapsed_before = Duration::ZERO;
         }
         if let Some(now) = now {
-            self.set_started(now);
+            self.start_at(now);
         }
     }
 
     /// Notes that another attempt begins.
     #[inline]
     pub(crate) fn attempt_begins(&mut self, config: &Config) {
-        if let CallClock::WithExtras(extras) = &mut self.clock {
-            if extras.attempt_started.is_some() {
-                extras.attempt_started = Some(config.timer.now());
-            }
+        if config.times_attempts() {
+            self.set_attempt_started(config.timer.now());
         }
+    }
+
+    #[cold]
+    fn set_attempt_started(&mut self, now: Instant) {
+        self.extras_mut().attempt_started = Some(now);
     }
 
     /// Notes that the caller waits itself before the attempt under way.
@@ -252,9 +238,14 @@ impl CallState {
     }
 
     /// How long the attempt under way has taken, if this call measures that.
-    pub(crate) fn attempt_took(&self, config: &Config) -> Option<Duration> {
-        let started = self.extras()?.attempt_started?;
-        Some(config.timer.now().saturating_duration_since(started))
+    #[inline]
+    pub(crate) fn attempt_took(&self, config: &Config, now: Option<Instant>) -> Option<Duration> {
+        if !config.times_attempts() {
+            return None;
+        }
+        let extras = self.extras().and_then(|extras| extras.attempt_started);
+        let started = extras.or(self.started())?;
+        Some(now?.saturating_duration_since(started))
     }
 
     /// Whether the attempt under way starts the call anew if it fails now after it `took` so long. If the driver
@@ -264,11 +255,12 @@ impl CallState {
         &self,
         config: &Config,
         took: Option<Duration>,
+        now: Option<Instant>,
         cuts_attempts: bool,
     ) -> bool {
         let healthy = config.reset_after.zip(took);
         healthy.is_some_and(|(healthy, took)| {
-            took >= healthy && !self.has_hung(config, took, cuts_attempts)
+            took >= healthy && !self.has_hung(config, took, now, cuts_attempts)
         })
     }
 
@@ -277,14 +269,20 @@ impl CallState {
     /// Not inlined for the gates of failures, as few policies have a `reset_after`.
     #[cold]
     #[inline(never)]
-    fn has_hung(&self, config: &Config, took: Duration, cuts_attempts: bool) -> bool {
+    fn has_hung(
+        &self,
+        config: &Config,
+        took: Duration,
+        now: Option<Instant>,
+        cuts_attempts: bool,
+    ) -> bool {
         if let Some(cutoff) = self.extras().and_then(|call| call.cutoff.as_ref()) {
             return cutoff.has_cut;
         }
         // Attempts of a code block or a service are cut elsewhere, at the same times.
         let limit = config.settings.attempt_timeout.filter(|_| cuts_attempts);
         limit.is_some_and(|limit| {
-            took >= limit || self.remaining(config, self.now(config)) == Some(Duration::ZERO)
+            took >= limit || self.remaining(config, now) == Some(Duration::ZERO)
         })
     }
 

@@ -71,17 +71,20 @@ impl Call<'_> {
         }
 
         // 3. The decision. The predicate sees every failure once, the last one too.
-        let took = self.state.attempt_took(self.config);
         let decision = failure.decide();
         if decision == Decision::Stop {
             return self.stop(failure, StopReason::NotRetryable);
         }
 
         // 4. A healthy attempt starts the call anew, with this failure as its first.
-        if self.state.is_healthy(self.config, took, self.cuts_attempts) {
-            self.start_anew();
-        }
         let now = self.now();
+        let took = self.state.attempt_took(self.config, now);
+        if self
+            .state
+            .is_healthy(self.config, took, now, self.cuts_attempts)
+        {
+            self.start_anew(now);
+        }
 
         // 5. Attempts.
         if attempt_limit(self.config, mode).is_some_and(|limit| *self.attempt >= limit) {
@@ -138,8 +141,7 @@ impl Call<'_> {
     }
 
     /// Counts attempts, waits and time from here. The healthy attempt that has just failed is credited as a success.
-    fn start_anew(&mut self) {
-        let now = self.now();
+    fn start_anew(&mut self, now: Option<Instant>) {
         self.credit(now);
         self.state.restart(now);
         // If this failure is asked about again, its attempt is not healthy again.

@@ -123,6 +123,9 @@ pub(crate) struct Config {
     /// Only the policy's own hook hears of its calls.
     pub(crate) quiet: bool,
     pub(crate) outermost_only: bool,
+    /// Whether a call needs to know the time. It follows from the settings, but the gates of a first-try success have
+    /// room for one test, not for three.
+    pub(crate) reads_clock: bool,
 }
 
 enum Predicate<E> {
@@ -151,12 +154,13 @@ impl Config {
         seed: None,
         quiet: false,
         outermost_only: false,
+        reads_clock: true,
     };
 
-    /// Whether a call needs to know the time.
-    #[inline]
-    pub(crate) fn reads_clock(&self) -> bool {
-        self.settings.timeout.is_some() || self.budget.is_some() || self.reset_after.is_some()
+    /// Notes whether a call needs to know the time, after a change.
+    const fn note_clock(&mut self) {
+        self.reads_clock =
+            self.settings.timeout.is_some() || self.budget.is_some() || self.reset_after.is_some();
     }
 
     /// Whether a call needs to know how long each attempt takes.

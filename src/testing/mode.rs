@@ -88,8 +88,9 @@ impl Testing {
 }
 
 /// What the switches make of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Mode {
+    #[default]
     Normal,
     Testing(Testing),
     Inactive,

@@ -3,8 +3,9 @@
 use crate::support::{ManualClock, clock, ms, poll, secs};
 use futures::executor::block_on;
 use stamina::testing::{self, Testing, VirtualClock};
-use stamina::{Budget, Clock, Decision, Retry, Sleep, Timer};
+use stamina::{Budget, Clock, Decision, Retry, Settings, Sleep, Timer};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -121,6 +122,46 @@ fn with_them_a_success_reads_the_clock_once() {
     assert_eq!(clock.reads(), 2);
     let _ = timeout.no_timeout().budget(&BUDGET).call(|| Ok(()));
     assert_eq!(clock.reads(), 3);
+}
+
+#[test]
+fn whichever_setter_comes_last_a_success_reads_the_clock_if_it_is_needed() {
+    static BUDGET: Budget = Budget::new();
+    let clock = ManualClock::new();
+    let reads = |policy: &Retry<&str>| {
+        let before = clock.reads();
+        policy.clone().timer(clock.timer()).call(|| Ok(())).unwrap();
+        clock.reads() - before
+    };
+    let none = Retry::on::<&str>().no_timeout();
+    let untimed = Settings {
+        timeout: None,
+        ..Settings::DEFAULT
+    };
+    let timed = [
+        Retry::on().attempts(3),
+        none.clone().timeout(secs(1)),
+        none.clone().with_settings(Settings::DEFAULT),
+        none.clone().budget(&BUDGET),
+        none.clone().shared_budget(Arc::new(Budget::new())),
+        none.clone().reset_after(secs(1)),
+        none.clone().budget(&BUDGET).no_timeout(),
+        none.clone()
+            .shared_budget(Arc::new(Budget::new()))
+            .attempts(3),
+        none.clone().reset_after(secs(1)).with_settings(untimed),
+        none.clone().reset_after(secs(1)).fixed(secs(1)),
+        Retry::on::<()>().for_error(),
+    ];
+    assert_eq!(timed.each_ref().map(reads), [1; 11]);
+    let untimed = [
+        none.clone(),
+        Retry::on().with_settings(untimed),
+        Retry::on().no_timeout().attempts(3),
+        none.clone().timeout(secs(1)).no_timeout(),
+        none.for_error(),
+    ];
+    assert_eq!(untimed.each_ref().map(reads), [0; 5]);
 }
 
 #[test]

@@ -216,7 +216,7 @@ impl<K: Kind, C, W> Policy<K, C, W> {
         // copy of the policy is made next.
         let is_retry = self.request.number > 1;
         if !is_retry {
-            self.request.began = config.reads_clock().then(|| config.timer.now());
+            self.request.began = config.reads_clock.then(|| config.timer.now());
         }
         if self.cuts_attempts {
             // Last, because the function that copies may send requests of its own.
@@ -268,7 +268,7 @@ impl<K: Kind, C: Clone, W: Clone> Clone for Policy<K, C, W> {
     fn clone(&self) -> Self {
         let mut request = Request::new();
         if let Some(began) = self.request.began {
-            request.state.start_at(&self.retry.config, began);
+            request.state.start_at(began);
         }
         Self {
             retry: Arc::clone(&self.retry),
