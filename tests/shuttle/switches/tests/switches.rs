@@ -220,6 +220,10 @@ impl log::Log for Logger {
     }
 
     fn log(&self, record: &log::Record<'_>) {
+        // Shuttle's own events come here too, if some crate of the build has `tracing` write to `log`.
+        if !record.target().starts_with("stamina") {
+            return;
+        }
         let event = if record.args().to_string().contains("retry_scheduled") {
             "retry"
         } else {
