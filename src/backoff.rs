@@ -68,33 +68,22 @@ impl<'a> Backoff<'a> {
         Self { settings, schedule }
     }
 
-    /// The policy's own wait after failed attempt `number`.
+    /// The wait after failed attempt `number`. If the other side asks for a `hint`, it is not shorter than either the hint
+    /// or the policy's own wait without jitter; the hint is not cut by the maximum.
     #[inline]
-    pub(crate) fn after(&self, number: u32) -> WaitRange {
+    pub(crate) fn after(&self, number: u32, hint: Option<Duration>) -> WaitRange {
         let wait = self.before_jitter(number);
         let max = self.max();
-        if self.settings.full_jitter {
+        if self.settings.full_jitter && hint.is_none() {
             return WaitRange {
                 shortest: 0,
                 jitter: wait.min(max),
             };
         }
         let jitter = self.jitter(wait, max);
-        WaitRange {
-            shortest: wait.min(max.saturating_sub(jitter)),
-            jitter,
-        }
-    }
-
-    /// The wait after failed attempt `number` if the other side asks for `hint`: not shorter than the policy's own wait
-    /// without jitter, and not cut by the maximum.
-    pub(crate) fn after_hint(&self, number: u32, hint: Duration) -> WaitRange {
-        let wait = self.before_jitter(number);
-        let max = self.max();
-        let jitter = self.jitter(wait, max);
         let own = wait.min(max.saturating_sub(jitter));
         WaitRange {
-            shortest: own.max(nanos(hint)),
+            shortest: hint.map_or(own, |hint| own.max(nanos(hint))),
             jitter,
         }
     }

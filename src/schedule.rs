@@ -156,7 +156,7 @@ impl Iterator for Schedule {
         let number = self.retries.nth(skip)?;
         Some(
             Backoff::new(&self.settings, self.own)
-                .after(number)
+                .after(number, None)
                 .bounds(),
         )
     }
@@ -204,7 +204,7 @@ impl Iterator for Delays {
     // The waits that are skipped need not be drawn.
     fn nth(&mut self, skip: usize) -> Option<Duration> {
         let number = self.retries.nth(skip)?;
-        let range = Backoff::new(&self.settings, self.own).after(number);
+        let range = Backoff::new(&self.settings, self.own).after(number, None);
         Some(Duration::from_nanos(range.draw(random(self.seed, number))))
     }
 

@@ -22,27 +22,40 @@ impl Debug for Shown<'_> {
     }
 }
 
-impl Call<'_> {
-    /// The call's name, if it lives as long as the program: every name but a place.
-    fn static_name(&self) -> Option<&'static str> {
-        match (self.config.name, self.callable) {
+/// What every event tells of its call.
+struct Common {
+    callable: Cow<'static, str>,
+    static_callable: Option<&'static str>,
+    waited_so_far: Duration,
+    elapsed: Duration,
+    budget: Option<BudgetLevel>,
+}
+
+impl Common {
+    // Compiled once for all events.
+    #[inline(never)]
+    fn of(call: &Call<'_>, now: Option<Instant>) -> Self {
+        // A name that lives as long as the program: every one but a place.
+        let static_callable = match (call.config.name, call.callable) {
             (Some(name), _) => Some(name),
             (None, Callable::Type(name)) => Some(callable_name(name)),
             (None, Callable::Place(_)) => None,
-        }
-    }
-
-    fn name(&self) -> Cow<'static, str> {
-        match (self.static_name(), self.callable) {
+        };
+        let callable = match (static_callable, call.callable) {
             (None, Callable::Place(place)) => format!("{}:{}", place.file(), place.line()).into(),
             (name, _) => name.unwrap_or_default().into(),
+        };
+        Self {
+            callable,
+            static_callable,
+            waited_so_far: Duration::from_nanos(call.state.waited),
+            elapsed: call.state.elapsed(now),
+            budget: call.budget_level(now),
         }
     }
+}
 
-    fn waited(&self) -> Duration {
-        Duration::from_nanos(self.state.waited)
-    }
-
+impl Call<'_> {
     fn budget_level(&self, now: Option<Instant>) -> Option<BudgetLevel> {
         let (budget, now) = self.config.budget.as_ref().zip(now)?;
         if self.state.mode() != Mode::Normal {
@@ -80,18 +93,18 @@ fn emit_retry_scheduled(
     now: Option<Instant>,
     listened_to: bool,
 ) {
-    let (callable, shown) = (call.name(), Shown(failure));
+    let (common, shown) = (Common::of(call, now), Shown(failure));
     let details = RetryDetails {
-        callable: &callable,
-        static_callable: call.static_name(),
+        callable: &common.callable,
+        static_callable: common.static_callable,
         retry_num: *call.attempt,
         wait_for,
-        waited_so_far: call.waited(),
-        elapsed: call.state.elapsed(now),
+        waited_so_far: common.waited_so_far,
+        elapsed: common.elapsed,
         caused_by: &OneLine(&shown),
         error_type: failure.error_type(),
         depth: call.state.depth(),
-        budget: call.budget_level(now),
+        budget: common.budget,
     };
     if failure.has_own_hook() {
         contain(|| failure.call_own_hook(&details));
@@ -110,18 +123,18 @@ pub(super) fn gave_up(
     if !call.is_listened_to(Severity::Warn) {
         return;
     }
-    let (callable, shown) = (call.name(), Shown(failure));
+    let (common, shown) = (Common::of(call, now), Shown(failure));
     let details = GaveUp {
-        callable: &callable,
-        static_callable: call.static_name(),
+        callable: &common.callable,
+        static_callable: common.static_callable,
         attempts: *call.attempt,
         reason,
-        waited_so_far: call.waited(),
-        elapsed: call.state.elapsed(now),
+        waited_so_far: common.waited_so_far,
+        elapsed: common.elapsed,
         caused_by: &OneLine(&shown),
         error_type: failure.error_type(),
         depth: call.state.depth(),
-        budget: call.budget_level(now),
+        budget: common.budget,
     };
     telemetry::emit_gave_up(call.state.hooks(), &details);
 }
@@ -131,14 +144,14 @@ pub(super) fn recovered(call: &Call<'_>, now: Option<Instant>) {
         return;
     }
     let now = now.or_else(|| call.now());
-    let callable = call.name();
+    let common = Common::of(call, now);
     let details = Recovered {
-        callable: &callable,
-        static_callable: call.static_name(),
+        callable: &common.callable,
+        static_callable: common.static_callable,
         attempts: *call.attempt,
-        waited_so_far: call.waited(),
-        elapsed: call.state.elapsed(now),
-        budget: call.budget_level(now),
+        waited_so_far: common.waited_so_far,
+        elapsed: common.elapsed,
+        budget: common.budget,
     };
     telemetry::emit_recovered(call.state.hooks(), &details);
 }

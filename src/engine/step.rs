@@ -177,11 +177,11 @@ pub(crate) fn wait_range(
     number: u32,
     decision: Decision,
 ) -> WaitRange {
-    let backoff = Backoff::new(&config.settings, config.schedule);
-    match (mode, decision) {
-        (Mode::Testing(_) | Mode::Inactive, _) | (_, Decision::Stop) => WaitRange::ZERO,
-        (Mode::Normal, Decision::Retry) => backoff.after(number),
-        (Mode::Normal, Decision::RetryAfter(hint)) => backoff.after_hint(number, hint),
-        (Mode::Normal, Decision::RetryExactly(wait)) => WaitRange::exactly(wait),
-    }
+    let hint = match (mode, decision) {
+        (Mode::Testing(_) | Mode::Inactive, _) | (_, Decision::Stop) => return WaitRange::ZERO,
+        (Mode::Normal, Decision::RetryExactly(wait)) => return WaitRange::exactly(wait),
+        (Mode::Normal, Decision::RetryAfter(hint)) => Some(hint),
+        (Mode::Normal, Decision::Retry) => None,
+    };
+    Backoff::new(&config.settings, config.schedule).after(number, hint)
 }

@@ -1,5 +1,6 @@
 //! Which hooks receive an event: those of the call's scope, or else those of the process, or else the default ones.
 
+use std::any::Any;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
@@ -210,13 +211,15 @@ pub(crate) fn drop_contained(hooks: Hooks) {
 /// Runs code of the user's that must not take down the call it watches. `None` if it panicked.
 pub(crate) fn contain<T>(run: impl FnOnce() -> T) -> Option<T> {
     // The process's panic hook has printed the message by the time the panic is caught.
-    let payload = match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(value) => return Some(value),
-        Err(payload) => payload,
-    };
-    // A payload may panic when it is dropped. What that panic carries is leaked, because it may do so again.
+    let outcome = catch_unwind(AssertUnwindSafe(run));
+    outcome.map_err(drop_payload).ok()
+}
+
+/// A payload may panic when it is dropped. What that panic carries is leaked, because it may do so again.
+#[cold]
+#[inline(never)]
+fn drop_payload(payload: Box<dyn Any + Send>) {
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(second);
     }
-    None
 }

@@ -91,6 +91,8 @@ impl Hook for LogHook {
 /// Whether the logger, each time it read the text of the last record, read its key-values too.
 static SHOWS_KEY_VALUES: AtomicBool = AtomicBool::new(false);
 
+/// Compiled once for all events.
+#[inline(never)]
 fn write(severity: Severity, event: &str, fields: &[(&str, Field<'_>)]) {
     if !listens(severity) {
         return;

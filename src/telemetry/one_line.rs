@@ -9,7 +9,9 @@ const LIMIT: usize = 1024;
 /// Follows an error that is not shown whole; part of the limit.
 const CUT: &str = "...";
 
-const LINE_BREAKS: [char; 2] = ['\n', '\r'];
+fn is_line_break(byte: u8) -> bool {
+    byte == b'\n' || byte == b'\r'
+}
 
 /// Shows the first line of an error, cut at [`LIMIT`] bytes. Formatting stops there, so an error of megabytes costs no
 /// more than its first line.
@@ -47,13 +49,14 @@ impl Write for FirstLine {
         if !self.complete {
             let room = LIMIT.saturating_sub(self.text.len());
             let fitting = &piece[..char_boundary(piece, room)];
-            let end = fitting.find(LINE_BREAKS).unwrap_or(fitting.len());
+            let end = fitting.bytes().position(is_line_break);
+            let end = end.unwrap_or(fitting.len());
             self.text.push_str(&piece[..end]);
             rest = &piece[end..];
             self.complete = !rest.is_empty();
         }
         // A line break at the very end leaves nothing out.
-        self.cut |= !rest.trim_start_matches(LINE_BREAKS).is_empty();
+        self.cut |= !rest.bytes().all(is_line_break);
         if self.cut { Err(fmt::Error) } else { Ok(()) }
     }
 }
