@@ -137,16 +137,23 @@ impl Bucket {
         Balance { units, tick }
     }
 
-    /// Rounded down, so that rounding only ever takes.
+    /// What is left of units after so many ticks.
+    fn decayed(&self, units: i64, ticks: u64) -> i64 {
+        if ticks == 0 {
+            units
+        } else {
+            self.shrunk(units, ticks)
+        }
+    }
+
+    /// Rounded down, so that rounding only ever takes. Apart, because most changes of a busy budget come within a tick.
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,
         reason = "units have 43 bits, and decay makes them fewer"
     )]
-    fn decayed(&self, units: i64, ticks: u64) -> i64 {
-        if ticks == 0 {
-            return units;
-        }
+    #[inline(never)]
+    fn shrunk(&self, units: i64, ticks: u64) -> i64 {
         let time_constants = ticks as f64 * (self.tick_nanos() as f64 / nanos(self.decay) as f64);
         (units as f64 * (-time_constants).exp()) as i64
     }

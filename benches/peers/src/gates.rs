@@ -27,21 +27,21 @@ const fn gate(scenario: Scenario, ratio: f64, allocations: u64) -> Gate {
 /// memory. After a failure comes a sleep of milliseconds, so one step function with all its rules decides there, and its
 /// gates hold only that it stays as cheap as it is.
 pub const GATES: &[Gate] = &[
-    // Blocking, at the first try: 29, 64 and 277 instructions.
+    // Blocking, at the first try: 29, 64 and 263 instructions.
     gate(case::SYNC_SUCCESS, 1.20, 0),
     gate(case::SYNC_SUCCESS_DEADLINE, 1.07, 0),
-    gate(case::SYNC_SUCCESS_BUDGET, 1.22, 0),
-    // The step function: some 420 instructions for each failure, 600 with a deadline.
+    gate(case::SYNC_SUCCESS_BUDGET, 1.10, 0),
+    // The step function: some 430 instructions for each failure, 620 with a deadline.
     gate(case::SYNC_FAILURES, 3.50, 0),
     gate(case::SYNC_FAILURES_DEADLINE, 2.65, 0),
     gate(case::SYNC_PREDICATE, 3.50, 0),
     gate(case::SYNC_BUDGET, 3.50, 0),
     gate(case::SYNC_TELEMETRY, 0.40, 0),
-    // A future at the first try: 127, 171 and 397 instructions.
-    gate(case::ASYNC_SUCCESS, 1.94, 0),
-    gate(case::ASYNC_SUCCESS_DEADLINE, 1.62, 0),
-    gate(case::ASYNC_SUCCESS_BUDGET, 1.47, 0),
-    gate(case::ASYNC_BLOCK, 1.85, 0),
+    // A future at the first try: 116, 154 and 362 instructions.
+    gate(case::ASYNC_SUCCESS, 1.78, 0),
+    gate(case::ASYNC_SUCCESS_DEADLINE, 1.48, 0),
+    gate(case::ASYNC_SUCCESS_BUDGET, 1.29, 0),
+    gate(case::ASYNC_BLOCK, 1.70, 0),
     // The step function; a sleep chosen at run time, which is made, polled and dropped through a tag; and a loop that is
     // compiled once for all operations with the same outcome. Compiled for each operation, it took 1,672 instructions for
     // three failures instead of 1,883, but 200 call sites took nearly twice as long to compile.

@@ -22,7 +22,7 @@ struct Subject {
     asynchronous: Option<&'static str>,
 }
 
-const SUBJECTS: [Subject; 8] = [
+const SUBJECTS: [Subject; 9] = [
     Subject {
         name: "stamina",
         dependencies: "stamina = { path = \"STAMINA\" }",
@@ -36,6 +36,13 @@ const SUBJECTS: [Subject; 8] = [
         prelude: "static POLICY: stamina::Retry<Failure> = stamina::Retry::on::<Failure>();",
         blocking: Some("POLICY.call(|| operation(N))"),
         asynchronous: Some("POLICY.call_async(|| async { future(N).await }).await"),
+    },
+    Subject {
+        name: "by hand, fastrand and futures-timer",
+        dependencies: "fastrand = \"2\"\nfutures-timer = \"3\"",
+        prelude: BY_HAND,
+        blocking: Some("retry(|| operation(N))"),
+        asynchronous: Some("retry_async(|| async { future(N).await }).await"),
     },
     Subject {
         name: "backon",
@@ -100,6 +107,33 @@ const SUBJECTS: [Subject; 8] = [
         ),
     },
 ];
+
+/// Ten attempts, an exponential wait with jitter, and no more.
+const BY_HAND: &str = "
+use std::time::Duration;
+fn wait(number: u32) -> Duration {
+    let wait = (100 << (number - 1)).min(4_000);
+    Duration::from_millis(wait + fastrand::u64(0..=1_000))
+}
+fn retry<T, E>(mut operation: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+    for number in 1..10 {
+        if let Ok(value) = operation() {
+            return Ok(value);
+        }
+        std::thread::sleep(wait(number));
+    }
+    operation()
+}
+async fn retry_async<T, E, F: Future<Output = Result<T, E>>>(mut operation: impl FnMut() -> F) -> Result<T, E> {
+    for number in 1..10 {
+        if let Ok(value) = operation().await {
+            return Ok(value);
+        }
+        futures_timer::Delay::new(wait(number)).await;
+    }
+    operation().await
+}
+";
 
 pub fn section() -> Result<String, String> {
     let bare = Package::new("bare", "", &program("", &[])?)?;
