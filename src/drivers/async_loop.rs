@@ -189,11 +189,7 @@ impl<Outcome, C: Classify<Outcome>> RetryLoop<'_, Outcome, C> {
                 Step::Success | Step::Retry(_) => None,
                 Step::Stopped(reason) => Some(*reason),
             };
-            // Replaced again by the wait for a retry. If making that panics, the call has ended.
-            self.phase.set(Phase::Done {
-                attempts: self.number,
-                stop_reason,
-            });
+            self.phase.end_attempt(self.number, stop_reason);
             let Step::Retry(pending) = step else {
                 return Poll::Ready(outcome);
             };
@@ -244,8 +240,7 @@ impl<Outcome, C: Classify<Outcome>> RetryLoop<'_, Outcome, C> {
             if let Some(sleep) = config.timer.tokio_sleep(pending.wait()) {
                 // Without a permit there is nothing to undo, so the retry is counted now.
                 pending.count(self.state, &mut self.number);
-                let number = self.number;
-                self.phase.set(Phase::WaitingInPlace { sleep, number });
+                self.phase.wait_in_place(sleep, self.number);
                 if let PhaseRef::WaitingInPlace(sleep, _) = self.phase.get() {
                     ready!(sleep.poll(cx));
                 }
@@ -256,9 +251,8 @@ impl<Outcome, C: Classify<Outcome>> RetryLoop<'_, Outcome, C> {
         // Polled before it is stored: a sleep that is ready at once is not.
         let mut sleep = config.timer.sleep(pending.wait());
         if Pin::new(&mut sleep).poll(cx).is_pending() {
-            let (pending, number) = (Some(pending), self.number);
-            let wait = Wait { sleep, pending };
-            self.phase.set(Phase::Waiting { wait, number });
+            let pending = Some(pending);
+            self.phase.wait(Wait { sleep, pending }, self.number);
             return Poll::Pending;
         }
         pending.begin(config, self.state, &mut self.number);

@@ -73,9 +73,6 @@ pin_project! {
     }
 }
 
-/// In the place of an attempt whose type only the caller knows.
-pub(super) enum NoAttempt {}
-
 /// A phase without its attempt, whose type only the caller knows.
 pub(super) enum PhaseRef<'a> {
     New,
@@ -90,8 +87,12 @@ pub(super) enum PhaseRef<'a> {
 pub(super) trait AnyPhase<Outcome, On> {
     fn get(&mut self) -> PhaseRef<'_>;
 
-    /// Replaces what is under way.
-    fn set(&mut self, phase: Phase<NoAttempt>);
+    /// Ends the attempt under way, and the call if nothing follows.
+    fn end_attempt(&mut self, attempts: u32, stop_reason: Option<StopReason>);
+
+    fn wait(&mut self, wait: Wait, number: u32);
+
+    fn wait_in_place(&mut self, sleep: TokioSleep, number: u32);
 
     /// [`run_attempt`].
     fn poll_attempt(
@@ -128,20 +129,20 @@ where
         }
     }
 
-    fn set(&mut self, phase: Phase<NoAttempt>) {
-        self.phase.set(match phase {
-            Phase::New => Phase::New,
-            Phase::Attempting { attempt, .. } => match attempt {},
-            Phase::Waiting { wait, number } => Phase::Waiting { wait, number },
-            Phase::WaitingInPlace { sleep, number } => Phase::WaitingInPlace { sleep, number },
-            Phase::Done {
-                attempts,
-                stop_reason,
-            } => Phase::Done {
-                attempts,
-                stop_reason,
-            },
+    fn end_attempt(&mut self, attempts: u32, stop_reason: Option<StopReason>) {
+        // Replaced again by the wait for a retry. If making that panics, the call has ended.
+        self.phase.set(Phase::Done {
+            attempts,
+            stop_reason,
         });
+    }
+
+    fn wait(&mut self, wait: Wait, number: u32) {
+        self.phase.set(Phase::Waiting { wait, number });
+    }
+
+    fn wait_in_place(&mut self, sleep: TokioSleep, number: u32) {
+        self.phase.set(Phase::WaitingInPlace { sleep, number });
     }
 
     fn poll_attempt(

@@ -12,6 +12,7 @@ use crate::programs::{output, target};
 
 const ROUNDS: usize = 3;
 const CALL_SITES: usize = 200;
+const CALL_SITE_ROUNDS: usize = 7;
 
 /// A crate, how it is depended on, and one call.
 struct Subject {
@@ -206,7 +207,7 @@ pub fn section() -> Result<String, String> {
             ] {
                 let program = program(subject.prelude, &calls)?;
                 let mut seconds = Vec::new();
-                for round in 0..ROUNDS {
+                for round in 0..CALL_SITE_ROUNDS {
                     // Another text each time, or nothing is compiled.
                     package.write(&format!("{program}// {round}\n"))?;
                     seconds.push(package.build(release)?.cpu);
