@@ -234,22 +234,19 @@ impl<Outcome, C: Classify<Outcome>> RetryLoop<'_, Outcome, C> {
 
     /// Waits for a retry.
     fn poll_new_wait(&mut self, cx: &mut Context<'_>, pending: Pending) -> Poll<()> {
-        let config = &self.policy.config;
         self.state.clear_cutoff();
+        let (config, wait) = (&self.policy.config, pending.wait());
         if !pending.has_permit() {
-            if let Some(sleep) = config.timer.tokio_sleep(pending.wait()) {
+            if let Some(sleep) = config.timer.tokio_sleep(wait) {
                 // Without a permit there is nothing to undo, so the retry is counted now.
                 pending.count(self.state, &mut self.number);
-                self.phase.wait_in_place(sleep, self.number);
-                if let PhaseRef::WaitingInPlace(sleep, _) = self.phase.get() {
-                    ready!(sleep.poll(cx));
-                }
+                ready!(self.phase.wait_in_place(sleep, self.number).poll(cx));
                 self.state.attempt_begins(config);
                 return Poll::Ready(());
             }
         }
         // Polled before it is stored: a sleep that is ready at once is not.
-        let mut sleep = config.timer.sleep(pending.wait());
+        let mut sleep = config.timer.sleep(wait);
         if Pin::new(&mut sleep).poll(cx).is_pending() {
             let pending = Some(pending);
             self.phase.wait(Wait { sleep, pending }, self.number);

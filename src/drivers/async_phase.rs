@@ -92,7 +92,7 @@ pub(super) trait AnyPhase<Outcome, On> {
 
     fn wait(&mut self, wait: Wait, number: u32);
 
-    fn wait_in_place(&mut self, sleep: TokioSleep, number: u32);
+    fn wait_in_place(&mut self, sleep: TokioSleep, number: u32) -> Pin<&mut TokioSleep>;
 
     /// [`run_attempt`].
     fn poll_attempt(
@@ -141,8 +141,12 @@ where
         self.phase.set(Phase::Waiting { wait, number });
     }
 
-    fn wait_in_place(&mut self, sleep: TokioSleep, number: u32) {
+    fn wait_in_place(&mut self, sleep: TokioSleep, number: u32) -> Pin<&mut TokioSleep> {
         self.phase.set(Phase::WaitingInPlace { sleep, number });
+        let PhaseProject::WaitingInPlace { sleep, .. } = self.phase.as_mut().project() else {
+            unreachable!("it has just been set")
+        };
+        sleep
     }
 
     fn poll_attempt(
