@@ -262,7 +262,7 @@ impl<E: Debug> Attempts<'_, E> {
         }
         let (config, mode) = (&self.policy.config, self.state.mode());
         let now = self.state.now(config);
-        let took = self.state.attempt_took(config, now);
+        let took = self.state.attempt_took(now);
         let starts_anew = self.succeeded || self.state.is_healthy(config, took, now, true);
         let number = if starts_anew { 1 } else { self.number };
         let is_last = attempt_limit(config, mode).is_some_and(|limit| number >= limit);
@@ -270,7 +270,8 @@ impl<E: Debug> Attempts<'_, E> {
             return None;
         }
         let wait = wait_range(config, mode, number, Decision::Retry);
-        let left = self.remaining().map(|left| match config.settings.timeout {
+        let left = self.state.remaining(config, now);
+        let left = left.map(|left| match config.settings.timeout {
             Some(timeout) if starts_anew => timeout,
             _ => left,
         });

@@ -22,7 +22,7 @@ impl Debug for Shown<'_> {
     }
 }
 
-/// What every event tells of its call.
+/// What all events report about their call.
 struct Common {
     callable: Cow<'static, str>,
     static_callable: Option<&'static str>,
@@ -32,7 +32,7 @@ struct Common {
 }
 
 impl Common {
-    // Compiled once for all events.
+    // For the size of the text: inlined it would be there once for each event.
     #[inline(never)]
     fn of(call: &Call<'_>, now: Option<Instant>) -> Self {
         // A name that lives as long as the program: every one but a place.

@@ -30,7 +30,7 @@ enum CallClock {
 #[derive(Default)]
 struct Extras {
     started: Option<Instant>,
-    /// `None` if this is the first attempt, which starts with the call, or if nobody needs to know.
+    /// `None` if the attempt under way started with the call's clock, or if nobody needs to know.
     attempt_started: Option<Instant>,
     /// What the switches for tests and the nesting said when the call was made.
     made_in: Surroundings,
@@ -172,6 +172,7 @@ impl CallState {
         }
     }
 
+    // Cold for the gates of first tries and of failures, as few policies time their attempts.
     #[cold]
     fn set_attempt_started(&mut self, now: Instant) {
         self.extras_mut().attempt_started = Some(now);
@@ -217,7 +218,8 @@ impl CallState {
         self.started().map(|_| config.timer.now())
     }
 
-    /// The time that the call has taken; without a clock, the time that it has waited. Compiled once, as many ask.
+    /// The time that the call has taken; without a clock, the time that it has waited.
+    // For the size of the text: inlined it would be there once for each of those who ask.
     #[inline(never)]
     pub(crate) fn elapsed(&self, now: Option<Instant>) -> Duration {
         let here = match (self.started(), now) {
@@ -237,34 +239,31 @@ impl CallState {
         (self.mode() == Mode::Normal).then(|| timeout.saturating_sub(self.elapsed(now)))
     }
 
-    /// How long the attempt under way has taken, if this call measures that.
+    /// How long the attempt has taken that has `ended`.
     #[inline]
-    pub(crate) fn attempt_took(&self, config: &Config, now: Option<Instant>) -> Option<Duration> {
-        if !config.times_attempts() {
-            return None;
-        }
-        let extras = self.extras().and_then(|extras| extras.attempt_started);
-        let started = extras.or(self.started())?;
-        Some(now?.saturating_duration_since(started))
+    pub(crate) fn attempt_took(&self, ended: Option<Instant>) -> Option<Duration> {
+        let own = self.extras().and_then(|extras| extras.attempt_started);
+        let started = own.or(self.started())?;
+        Some(ended?.saturating_duration_since(started))
     }
 
-    /// Whether the attempt under way starts the call anew if it fails now after it `took` so long. If the driver
+    /// Whether an attempt that `took` so long and has `ended` with a failure starts the call anew. If the driver
     /// `cuts_attempts`, one that was cut has hung and is not healthy.
     #[inline]
     pub(crate) fn is_healthy(
         &self,
         config: &Config,
         took: Option<Duration>,
-        now: Option<Instant>,
+        ended: Option<Instant>,
         cuts_attempts: bool,
     ) -> bool {
         let healthy = config.reset_after.zip(took);
         healthy.is_some_and(|(healthy, took)| {
-            took >= healthy && !self.has_hung(config, took, now, cuts_attempts)
+            took >= healthy && !self.has_hung(config, took, ended, cuts_attempts)
         })
     }
 
-    /// Whether the attempt under way ran into its attempt timeout or, if attempts are cut, into the deadline.
+    /// Whether the attempt ran into its attempt timeout or, if attempts are cut, into the deadline.
     ///
     /// Not inlined for the gates of failures, as few policies have a `reset_after`.
     #[cold]
@@ -273,7 +272,7 @@ impl CallState {
         &self,
         config: &Config,
         took: Duration,
-        now: Option<Instant>,
+        ended: Option<Instant>,
         cuts_attempts: bool,
     ) -> bool {
         if let Some(cutoff) = self.extras().and_then(|call| call.cutoff.as_ref()) {
@@ -282,7 +281,7 @@ impl CallState {
         // Attempts of a code block or a service are cut elsewhere, at the same times.
         let limit = config.settings.attempt_timeout.filter(|_| cuts_attempts);
         limit.is_some_and(|limit| {
-            took >= limit || self.remaining(config, now) == Some(Duration::ZERO)
+            took >= limit || self.remaining(config, ended) == Some(Duration::ZERO)
         })
     }
 

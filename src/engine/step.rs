@@ -38,7 +38,7 @@ impl Call<'_> {
     /// What follows a success: the budget is credited, and a call that had retried has recovered.
     #[inline]
     pub(crate) fn succeed(&mut self) -> Step {
-        // Inlined for the gate of tower's success: a first try without a budget has nothing to do.
+        // Inlined for tower's first-try success, which without a budget has nothing to do.
         if *self.attempt > 1 || self.config.budget.is_some() {
             self.finish_success();
         }
@@ -70,7 +70,13 @@ impl Call<'_> {
             return self.stop(failure, StopReason::Nested);
         }
 
-        // 3. The decision. The predicate sees every failure once, the last one too.
+        // 3. The decision. The predicate sees every failure once, the last one too. Its own time is not the attempt's.
+        let ended = if self.config.times_attempts() {
+            self.now()
+        } else {
+            None
+        };
+        let took = self.state.attempt_took(ended);
         let decision = failure.decide();
         if decision == Decision::Stop {
             return self.stop(failure, StopReason::NotRetryable);
@@ -78,10 +84,9 @@ impl Call<'_> {
 
         // 4. A healthy attempt starts the call anew, with this failure as its first.
         let now = self.now();
-        let took = self.state.attempt_took(self.config, now);
         if self
             .state
-            .is_healthy(self.config, took, now, self.cuts_attempts)
+            .is_healthy(self.config, took, ended, self.cuts_attempts)
         {
             self.start_anew(now);
         }

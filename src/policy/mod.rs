@@ -154,7 +154,7 @@ impl Config {
         seed: None,
         quiet: false,
         outermost_only: false,
-        reads_clock: true,
+        reads_clock: Settings::DEFAULT.timeout.is_some(),
     };
 
     /// Notes whether a call needs to know the time, after a change.

@@ -217,7 +217,6 @@ pub(crate) fn contain<T>(run: impl FnOnce() -> T) -> Option<T> {
 
 /// A payload may panic when it is dropped. What that panic carries is leaked, because it may do so again.
 #[cold]
-#[inline(never)]
 fn drop_payload(payload: Box<dyn Any + Send>) {
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(second);

@@ -31,8 +31,8 @@ pub struct RetryDetails<'a> {
     pub wait_for: Duration,
     /// All waits before this one.
     pub waited_so_far: Duration,
-    /// Time since the call started. A call that reads no clock (its policy has neither a timeout nor a budget, and it is
-    /// no `report`) has `waited_so_far` here.
+    /// Time since the call started. A call that reads no clock (its policy has no timeout, budget or `reset_after`,
+    /// and it is no `report`) has `waited_so_far` here.
     pub elapsed: Duration,
     /// The error. Its `Debug` writes one line of at most 1,024 bytes, and ends in `...` if something was left out.
     pub caused_by: &'a dyn Debug,

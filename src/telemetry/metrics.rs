@@ -99,9 +99,10 @@ fn retry_label(retry_num: u32) -> &'static str {
     LABELS.get(index).copied().unwrap_or(">20")
 }
 
-/// The label of the operation's name, from the details of an event. Compiled once for all events.
+/// The label of the operation's name, from the details of an event.
+// For the size of the text: inlined it would be there once for each event.
 #[inline(never)]
-fn callable(name: &str, static_name: Option<&'static str>) -> Label {
+fn callable_label(name: &str, static_name: Option<&'static str>) -> Label {
     let name = match static_name {
         Some(name) => SharedString::const_str(name),
         None => SharedString::from_shared(name.into()),
@@ -109,8 +110,8 @@ fn callable(name: &str, static_name: Option<&'static str>) -> Label {
     Label::new("callable", name)
 }
 
-fn count(counter: &'static str, labels: Vec<Label>) {
-    counter!(counter, labels).increment(1);
+fn count(name: &'static str, labels: Vec<Label>) {
+    counter!(name, labels).increment(1);
 }
 
 fn set_balance(budget: Option<BudgetLevel>) {
@@ -121,7 +122,7 @@ fn set_balance(budget: Option<BudgetLevel>) {
 
 impl Hook for MetricsHook {
     fn retry_scheduled(&self, details: &RetryDetails<'_>) {
-        let callable = callable(details.callable, details.static_callable);
+        let callable = callable_label(details.callable, details.static_callable);
         let labels = vec![
             callable.clone(),
             Label::from_static_parts("retry_num", retry_label(details.retry_num)),
@@ -134,7 +135,7 @@ impl Hook for MetricsHook {
 
     fn gave_up(&self, details: &GaveUp<'_>) {
         let labels = vec![
-            callable(details.callable, details.static_callable),
+            callable_label(details.callable, details.static_callable),
             Label::from_static_parts("reason", details.reason.as_str()),
             Label::from_static_parts("error_type", details.error_type),
         ];
@@ -143,7 +144,7 @@ impl Hook for MetricsHook {
     }
 
     fn recovered(&self, details: &Recovered<'_>) {
-        let callable = callable(details.callable, details.static_callable);
+        let callable = callable_label(details.callable, details.static_callable);
         count(RECOVERED, vec![callable]);
         set_balance(details.budget);
     }

@@ -793,8 +793,8 @@ fn the_clock_is_read_for_each_attempt_only_with_earned_after() {
         reads(Budget::new()),
         reads(Budget::new().earned_after(secs(1))),
     );
-    // At the start of each of the two retries. The first attempt starts with the call, and the end of each is read anyway.
-    assert_eq!(with, without + 2);
+    // At the end of each of the three attempts, and at the start of each of the two retries.
+    assert_eq!(with, without + 5);
 }
 
 /// Starts `count` calls that wait for their first retry.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::support::drivers::through_all;
 use crate::support::{Recorder, clock, ms, secs};
-use stamina::{Budget, Clock, Retry, StopReason, Timer};
+use stamina::{Attempts, Budget, Clock, Retry, StopReason, Timer};
 
 /// Runs a connection by every driver. Its sessions last so long and then break; after the last it succeeds. Says how many
 /// there were and how long the waits between them were.
@@ -221,4 +221,69 @@ fn an_attempt_that_was_decided_on_begins_after_its_wait() {
     // The wait does not count as healthy time.
     clock.advance(secs(1) + secs(59));
     assert_eq!(attempts.decide(&"lost"), Err(StopReason::AttemptsExhausted));
+}
+
+#[test]
+fn the_time_of_the_predicate_is_not_the_attempts() {
+    let clock = clock();
+    let policy = Retry::on::<&str>()
+        .no_timeout()
+        .attempts(2)
+        .fixed(Duration::ZERO)
+        .reset_after(secs(5))
+        .timer(Timer::custom(clock))
+        .when(|_: &&str| {
+            clock.advance(secs(3));
+            true
+        });
+    let mut made = 0;
+    let result = policy.call(|| {
+        made += 1;
+        clock.advance(secs(3));
+        if made < 9 { Err("lost") } else { Ok(()) }
+    });
+    assert_eq!((result, made), (Err("lost"), 2));
+
+    // Nor is an attempt taken for one that ran into its limit because the predicate took long.
+    let cut = policy.attempt_timeout(secs(10), || "slow");
+    let mut attempts = cut.start();
+    assert!(attempts.decide(&"lost").is_ok());
+    clock.advance(secs(9));
+    assert!(attempts.decide(&"lost").is_ok());
+    assert_eq!(attempts.decide(&"lost"), Err(StopReason::AttemptsExhausted));
+}
+
+#[test]
+fn after_a_reset_or_a_success_the_attempt_is_measured_from_there() {
+    let clock = clock();
+    // What is left of a budget of 5 after a failure, which takes 1. A healthy attempt earns a half.
+    let balance = |before: &dyn Fn(&mut Attempts<'_, &'static str>)| {
+        let budget = Arc::new(Budget::new().floor(5).ratio(0.5));
+        let policy = Retry::on::<&str>()
+            .reset_after(secs(60))
+            .shared_budget(budget.clone())
+            .timer(Timer::custom(clock));
+        let mut attempts = policy.start();
+        before(&mut attempts);
+        attempts.decide(&"lost").unwrap();
+        (budget.balance(clock.now()) * 10.0).round() / 10.0
+    };
+    assert_eq!(balance(&|_| ()), 4.0);
+    assert_eq!(balance(&|_| clock.advance(secs(60))), 4.5);
+    let reset = |attempts: &mut Attempts<'_, _>| {
+        clock.advance(secs(60));
+        attempts.reset();
+    };
+    assert_eq!(balance(&reset), 4.0);
+    // The success earns a half itself, which counts from the start of its call and has decayed after a minute.
+    let succeed = |attempts: &mut Attempts<'_, _>| {
+        clock.advance(secs(60));
+        attempts.succeed(());
+    };
+    assert_eq!(balance(&succeed), 4.0);
+    let long_after = |attempts: &mut Attempts<'_, _>| {
+        attempts.succeed(());
+        clock.advance(secs(60));
+    };
+    assert_eq!(balance(&long_after), 4.5);
 }

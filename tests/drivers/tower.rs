@@ -628,6 +628,14 @@ fn another_driver_need_not_copy_requests() {
     assert!(policy.retry(&mut 5_u32, &mut outcome).is_none());
     drop(policy);
     assert_eq!(balance(), 3.0, "both were sent");
+
+    // A copy of the policy for each request does not start its clock either.
+    let timed = plain(clock).timeout(Duration::from_secs(10));
+    for mut policy in [timed.tower(), timed.tower().clone()] {
+        assert!(policy.retry(&mut 5_u32, &mut outcome).is_some());
+        clock.advance(Duration::from_secs(10));
+        assert!(policy.retry(&mut 5_u32, &mut outcome).is_none());
+    }
 }
 
 #[test]

@@ -65,7 +65,7 @@ pub(super) struct Request {
 }
 
 impl Request {
-    // Inlined for the gate of tower's success: each request makes one.
+    // Inlined for tower's first-try success: each request makes one.
     #[inline]
     fn new() -> Self {
         Self {
@@ -106,6 +106,8 @@ impl Request {
         // that was waited for has begun.
         if self.number == 0 {
             (self.state, self.number) = (CallState::new(), 1);
+        }
+        if self.state.started().is_none() {
             self.state.start(config, false);
         }
         self.begin_retry(config);

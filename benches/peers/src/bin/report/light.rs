@@ -359,7 +359,7 @@ impl Package {
             .join("light")
     }
 
-    /// Crates that are built, besides this package and the one it is about.
+    /// Crates that are built besides this package.
     fn crates(&self) -> Result<usize, String> {
         let tree = output(self.cargo().args([
             "tree",
@@ -370,7 +370,6 @@ impl Package {
         let mut lines: Vec<&str> = tree.lines().collect();
         lines.sort_unstable();
         lines.dedup();
-        // Without this package.
         Ok(lines.len().saturating_sub(1))
     }
 }
