@@ -74,11 +74,13 @@ where
     ) -> Poll<Fut::Output> {
         let mut this = self.as_mut().project();
         let policy: &Retry<C::On> = this.policy;
-        let is_new = matches!(this.phase.as_mut().project(), PhaseProject::New);
-        if !is_new || this.state.has_extras() || attempt_timeout(policy, this.operation).is_some() {
-            return self.poll_on(cx, None, measured);
+        if !matches!(this.phase.as_mut().project(), PhaseProject::New) {
+            return self.poll_on(cx, None);
         }
         this.state.start(&policy.config, measured);
+        if this.state.has_extras() || attempt_timeout(policy, this.operation).is_some() {
+            return self.poll_on(cx, None);
+        }
         let outcome = ready!(run_attempt(
             this.operation,
             this.phase.as_mut(),
@@ -87,7 +89,7 @@ where
             Some(1)
         ));
         if C::failure(policy, &outcome).is_some() {
-            return self.poll_on(cx, Some(outcome), measured);
+            return self.poll_on(cx, Some(outcome));
         }
         if policy.config.budget.is_some() {
             this.state.credit_first_try(&policy.config);
@@ -106,7 +108,6 @@ where
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         ended: Option<Fut::Output>,
-        measured: bool,
     ) -> Poll<Fut::Output> {
         let this = self.project();
         let policy: &Retry<C::On> = this.policy;
@@ -121,7 +122,6 @@ where
             callable: O::callable(),
             number: 1,
             attempt_timeout,
-            measured,
             phase: &mut typed,
         };
         retry_loop.poll(cx, ended)
@@ -164,7 +164,6 @@ struct RetryLoop<'a, Outcome, C: Classify<Outcome>> {
     /// The number of the attempt under way.
     number: u32,
     attempt_timeout: Option<Duration>,
-    measured: bool,
     phase: &'a mut dyn AnyPhase<Outcome, C::On>,
 }
 
@@ -204,10 +203,7 @@ impl<Outcome, C: Classify<Outcome>> RetryLoop<'_, Outcome, C> {
     fn poll_phase(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
         let config = &self.policy.config;
         let begins = match self.phase.get() {
-            PhaseRef::New => {
-                self.state.start(config, self.measured);
-                true
-            }
+            PhaseRef::New => true,
             PhaseRef::Attempting(number) => {
                 self.number = number;
                 false
