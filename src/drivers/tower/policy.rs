@@ -86,6 +86,15 @@ impl Request {
         }
     }
 
+    /// Starts a call that no copy of a request has started.
+    #[cold]
+    fn start(&mut self, config: &Config) {
+        if self.number == 0 {
+            (self.state, self.number) = (CallState::new(), 1);
+        }
+        self.state.start(config, false);
+    }
+
     /// Begins the retry that was waited for, if there is one.
     #[inline]
     fn begin_retry(&mut self, config: &Config) {
@@ -104,11 +113,8 @@ impl Request {
         let config = &policy.config;
         // A driver other than tower's need not ask for copies of the request: then the call starts here, and the retry
         // that was waited for has begun.
-        if self.number == 0 {
-            (self.state, self.number) = (CallState::new(), 1);
-        }
-        if self.state.started().is_none() {
-            self.state.start(config, false);
+        if self.number == 0 || (config.reads_clock && self.state.started().is_none()) {
+            self.start(config);
         }
         self.begin_retry(config);
         let mut call = Call {
