@@ -73,10 +73,10 @@ where
         measured: bool,
     ) -> Poll<Fut::Output> {
         let mut this = self.as_mut().project();
-        let policy: &Retry<C::On> = this.policy;
         if !matches!(this.phase.as_mut().project(), PhaseProject::New) {
             return self.poll_on(cx, None);
         }
+        let policy: &Retry<C::On> = this.policy;
         this.state.start(&policy.config, measured);
         if this.state.has_extras() || attempt_timeout(policy, this.operation).is_some() {
             return self.poll_on(cx, None);

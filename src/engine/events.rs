@@ -23,7 +23,7 @@ impl Debug for Shown<'_> {
 }
 
 /// What all events report about their call.
-struct Common {
+struct CommonDetails {
     callable: Cow<'static, str>,
     static_callable: Option<&'static str>,
     waited_so_far: Duration,
@@ -31,8 +31,8 @@ struct Common {
     budget: Option<BudgetLevel>,
 }
 
-impl Common {
-    // For the size of the text: inlined it would be there once for each event.
+impl CommonDetails {
+    // Not inlined, to keep binaries small: each event would have a copy.
     #[inline(never)]
     fn of(call: &Call<'_>, now: Option<Instant>) -> Self {
         // A name that lives as long as the program: every one but a place.
@@ -93,7 +93,7 @@ fn emit_retry_scheduled(
     now: Option<Instant>,
     listened_to: bool,
 ) {
-    let (common, shown) = (Common::of(call, now), Shown(failure));
+    let (common, shown) = (CommonDetails::of(call, now), Shown(failure));
     let details = RetryDetails {
         callable: &common.callable,
         static_callable: common.static_callable,
@@ -123,7 +123,7 @@ pub(super) fn gave_up(
     if !call.is_listened_to(Severity::Warn) {
         return;
     }
-    let (common, shown) = (Common::of(call, now), Shown(failure));
+    let (common, shown) = (CommonDetails::of(call, now), Shown(failure));
     let details = GaveUp {
         callable: &common.callable,
         static_callable: common.static_callable,
@@ -144,7 +144,7 @@ pub(super) fn recovered(call: &Call<'_>, now: Option<Instant>) {
         return;
     }
     let now = now.or_else(|| call.now());
-    let common = Common::of(call, now);
+    let common = CommonDetails::of(call, now);
     let details = Recovered {
         callable: &common.callable,
         static_callable: common.static_callable,

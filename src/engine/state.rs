@@ -101,7 +101,7 @@ impl CallState {
     /// The state of a call that is made here and now, before it starts.
     #[inline]
     pub(crate) fn new() -> Self {
-        // Both are always looked at, as one branch is cheaper than two for the gates of a first-try success.
+        // `|` and not `||`: one branch instead of two, for the gates of a future's first-try success.
         let clock = if any_override() | (depth() > 0) {
             CallClock::WithExtras(Extras::made_here())
         } else {
@@ -172,7 +172,7 @@ impl CallState {
         }
     }
 
-    // Cold for the gates of first tries and of failures, as few policies time their attempts.
+    // Cold, as few policies time their attempts.
     #[cold]
     fn set_attempt_started(&mut self, now: Instant) {
         self.extras_mut().attempt_started = Some(now);
@@ -219,7 +219,7 @@ impl CallState {
     }
 
     /// The time that the call has taken; without a clock, the time that it has waited.
-    // For the size of the text: inlined it would be there once for each of those who ask.
+    // Not inlined, to keep binaries small: each caller would have a copy.
     #[inline(never)]
     pub(crate) fn elapsed(&self, now: Option<Instant>) -> Duration {
         let here = match (self.started(), now) {
@@ -239,7 +239,7 @@ impl CallState {
         (self.mode() == Mode::Normal).then(|| timeout.saturating_sub(self.elapsed(now)))
     }
 
-    /// How long the attempt has taken that has `ended`.
+    /// How long the attempt took, if it ended at `ended`; `None` without a clock.
     #[inline]
     pub(crate) fn attempt_took(&self, ended: Option<Instant>) -> Option<Duration> {
         let own = self.extras().and_then(|extras| extras.attempt_started);
@@ -247,7 +247,7 @@ impl CallState {
         Some(ended?.saturating_duration_since(started))
     }
 
-    /// Whether an attempt that `took` so long and has `ended` with a failure starts the call anew. If the driver
+    /// Whether an attempt that took so long and failed at `ended` starts the call anew. If the driver
     /// `cuts_attempts`, one that was cut has hung and is not healthy.
     #[inline]
     pub(crate) fn is_healthy(

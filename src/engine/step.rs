@@ -70,7 +70,7 @@ impl Call<'_> {
             return self.stop(failure, StopReason::Nested);
         }
 
-        // 3. The decision. The predicate sees every failure once, the last one too. Its own time is not the attempt's.
+        // 3. The decision. The predicate sees every failure once, the last one too. The attempt has ended before it.
         let ended = if self.config.times_attempts() {
             self.now()
         } else {

@@ -157,8 +157,8 @@ impl Config {
         reads_clock: Settings::DEFAULT.timeout.is_some(),
     };
 
-    /// Notes whether a call needs to know the time, after a change.
-    const fn note_clock(&mut self) {
+    /// Brings `reads_clock` up to date after a change.
+    const fn update_reads_clock(&mut self) {
         self.reads_clock =
             self.settings.timeout.is_some() || self.budget.is_some() || self.reset_after.is_some();
     }

@@ -16,7 +16,7 @@ macro_rules! set {
     ($policy:ident, $name:ident = $value:expr) => {{
         $policy.parts.config.settings.$name = $value;
         $policy.parts.config.settings = $policy.parts.config.settings.checked();
-        $policy.parts.config.note_clock();
+        $policy.parts.config.update_reads_clock();
         $policy
     }};
 }
@@ -338,7 +338,7 @@ impl<E> Retry<E> {
             )));
         }
         self.parts.config.reset_after = Some(healthy);
-        self.parts.config.note_clock();
+        self.parts.config.update_reads_clock();
         self
     }
 }
@@ -518,7 +518,7 @@ impl<E> Retry<E> {
             )));
         }
         self.parts.config.settings = settings.checked();
-        self.parts.config.note_clock();
+        self.parts.config.update_reads_clock();
         self
     }
 
@@ -556,7 +556,7 @@ impl<E> Retry<E> {
     pub const fn budget(mut self, budget: &'static Budget) -> Self {
         // A `const fn` can't drop an `Arc` that was there before, so it is not freed.
         forget(self.parts.config.budget.replace(BudgetRef::Static(budget)));
-        self.parts.config.note_clock();
+        self.parts.config.update_reads_clock();
         self
     }
 
@@ -576,7 +576,7 @@ impl<E> Retry<E> {
     #[must_use]
     pub fn shared_budget(mut self, budget: Arc<Budget>) -> Self {
         self.parts.config.budget = Some(BudgetRef::Shared(budget));
-        self.parts.config.note_clock();
+        self.parts.config.update_reads_clock();
         self
     }
 

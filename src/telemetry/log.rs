@@ -91,7 +91,7 @@ impl Hook for LogHook {
 /// Whether the logger, each time it read the text of the last record, read its key-values too.
 static SHOWS_KEY_VALUES: AtomicBool = AtomicBool::new(false);
 
-// For the size of the text: inlined it would be there once for each event.
+// Not inlined, to keep binaries small: each event would have a copy.
 #[inline(never)]
 fn write(severity: Severity, event: &str, fields: &[(&str, Field<'_>)]) {
     if !listens(severity) {

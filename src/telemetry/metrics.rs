@@ -100,7 +100,7 @@ fn retry_label(retry_num: u32) -> &'static str {
 }
 
 /// The label of the operation's name, from the details of an event.
-// For the size of the text: inlined it would be there once for each event.
+// Not inlined, to keep binaries small: each event would have a copy.
 #[inline(never)]
 fn callable_label(name: &str, static_name: Option<&'static str>) -> Label {
     let name = match static_name {

@@ -629,7 +629,7 @@ fn another_driver_need_not_copy_requests() {
     drop(policy);
     assert_eq!(balance(), 3.0, "both were sent");
 
-    // A copy of the policy for each request does not start its clock either.
+    // Nor if it copies the policy for each request: the clock starts with the first outcome.
     let timed = plain(clock).timeout(Duration::from_secs(10));
     for mut policy in [timed.tower(), timed.tower().clone()] {
         assert!(policy.retry(&mut 5_u32, &mut outcome).is_some());
